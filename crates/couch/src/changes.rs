@@ -1,0 +1,76 @@
+//! The changes feed in its four shapes: normal, longpoll, continuous and eventsource.
+//!
+//! All four are one loop over one engine feed, which is subscribed before the first read, so that no change falls
+//! between the last read and the wait. They differ in how rows are framed and in when the loop ends.
+//!
+//! Source: `spec/couch.md` 3.7, `chttpd_changes`.
+
+mod frame;
+mod params;
+mod run;
+
+use crate::{
+    context::{Answer, Context, json},
+    error::Error,
+};
+use frame::Frame;
+use http::{HeaderValue, StatusCode, header};
+use hyper::body::Incoming;
+use params::{FeedKind, Params};
+use run::Run;
+use serde_json::Value;
+use tidegate_engine::Database;
+use tidegate_http::respond;
+use tokio::sync::OwnedSemaphorePermit;
+
+pub(crate) async fn get(cx: &Context, db: &Database) -> Answer {
+    let params = Params::parse(cx, db, &Value::Null)?;
+    answer(cx, db, params).await
+}
+
+pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer {
+    let body = cx.read_json(body).await?;
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
+    let params = Params::parse(cx, db, &body)?;
+    answer(cx, db, params).await
+}
+
+async fn answer(cx: &Context, db: &Database, params: Params) -> Answer {
+    params.filter.check(db).await?;
+    let (feed, frame) = (params.feed, Frame::of(params.feed));
+    let mut run = Run::new(cx, db, params);
+    if feed != FeedKind::Normal {
+        let permit = feed_permit(cx)?;
+        return Ok(stream(cx, run, frame, Some(permit)));
+    }
+    // Most are short: those go out whole.
+    let mut out = frame.head().to_vec();
+    if run.page(&mut out).await? {
+        return Ok(stream(cx, run.with_head(out), frame, None));
+    }
+    run.write_end(&mut out).await?;
+    Ok(json(StatusCode::OK, out))
+}
+
+fn feed_permit(cx: &Context) -> Result<OwnedSemaphorePermit, Error> {
+    cx.shared.feeds.clone().try_acquire_owned().map_err(|_| {
+        let reason = format!("more than {} feeds are open (feeds_max)", cx.shared.settings.feeds_max);
+        Error::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", reason)
+    })
+}
+
+fn stream(
+    cx: &Context,
+    run: Run,
+    frame: Frame,
+    permit: Option<OwnedSemaphorePermit>,
+) -> http::Response<tidegate_http::Body> {
+    let (sender, body) = respond::channel(4);
+    drop(cx.tasks.spawn(async move {
+        run.run(sender).await;
+        drop(permit);
+    }));
+    let mut response = respond::stream(StatusCode::OK, HeaderValue::from_static(frame.content_type()), body);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(frame.cache_control()));
+    response
+}

@@ -1,0 +1,180 @@
+//! What a feed is asked for.
+
+use crate::{
+    context::Context,
+    database::parse_seq,
+    error::Error,
+    list::{Attachments, Docs},
+};
+use http::header::HeaderName;
+use serde_json::Value;
+use std::{collections::HashSet, time::Duration};
+use tidegate_engine::{Change, Database, Detail, Order, Which};
+use tidegate_http::query::Query;
+use tidegate_types::{DocId, DocKind, Seq};
+
+/// `changes_doc_ids_optimization_threshold` is about speed; this is about memory.
+const DOC_IDS_MAX: usize = 100_000;
+/// A heartbeat without a number, and the longest wait without one, in milliseconds.
+const HEARTBEAT_MS: u64 = 60_000;
+/// The shortest time between two heartbeats.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(10);
+
+/// The parameters of a feed.
+#[derive(Debug)]
+pub(crate) struct Params {
+    pub(crate) feed: FeedKind,
+    pub(crate) since: Seq,
+    pub(crate) limit: usize,
+    pub(crate) order: Order,
+    pub(crate) style: Style,
+    pub(crate) filter: Filter,
+    pub(crate) wait: Wait,
+    pub(crate) docs: Docs,
+    /// Only each n-th row carries its sequence.
+    pub(crate) seq_interval: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FeedKind {
+    Normal,
+    Longpoll,
+    Continuous,
+    EventSource,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    MainOnly,
+    AllDocs,
+}
+
+/// Which changes pass.
+#[derive(Debug)]
+pub(crate) enum Filter {
+    None,
+    DocIds(HashSet<DocId>),
+    Design,
+    /// `designname/filtername`: JavaScript, which isn't there yet.
+    Function(DocId),
+    /// CouchDB has it; Tidegate hasn't yet.
+    Later,
+}
+
+/// What happens while nothing changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The feed ends after this time.
+    Timeout(Duration),
+    /// A sign of life is sent as often as this, for ever.
+    Heartbeat(Duration),
+}
+
+impl Params {
+    /// From the query string and, for a POST, the body.
+    pub(crate) fn parse(cx: &Context, db: &Database, body: &Value) -> Result<Self, Error> {
+        let query = cx.query()?;
+        let feed = match query.get("feed") {
+            None | Some("normal") => FeedKind::Normal,
+            Some("longpoll") => FeedKind::Longpoll,
+            Some("continuous") => FeedKind::Continuous,
+            Some("eventsource") => FeedKind::EventSource,
+            Some(_) => return Err(Error::bad_request("Supported `feed` types: normal, continuous, live, longpoll, eventsource")),
+        };
+        let flag = |name: &str| Ok::<_, Error>(query.flag(name)?.unwrap_or(false));
+        let attachments = match (flag("attachments")?, flag("att_encoding_info")?) {
+            (true, _) => Attachments::Inline,
+            (false, true) => Attachments::EncodingInfo,
+            (false, false) => Attachments::Stubs,
+        };
+        Ok(Self {
+            feed,
+            since: since(cx, db, &query)?,
+            limit: query.integer("limit")?.unwrap_or(usize::MAX),
+            order: if flag("descending")? { Order::Descending } else { Order::Ascending },
+            style: if query.get("style") == Some("all_docs") { Style::AllDocs } else { Style::MainOnly },
+            filter: Filter::parse(&query, body)?,
+            wait: wait(&query, cx.shared.settings.changes_timeout)?,
+            docs: Docs { include: flag("include_docs")?, conflicts: flag("conflicts")?, attachments },
+            seq_interval: query.integer("seq_interval")?.unwrap_or(1).max(1),
+        })
+    }
+
+    /// How much of a document its rows need.
+    pub(crate) fn detail(&self) -> Detail {
+        if self.docs.conflicts { Detail::History } else { Detail::Plain }
+    }
+}
+
+fn since(cx: &Context, db: &Database, query: &Query<'_>) -> Result<Seq, Error> {
+    let header = cx.header(HeaderName::from_static("last-event-id"));
+    let parameter = query.get("last-event-id").or(query.get("since"));
+    match header.or(parameter) {
+        None | Some("0") => Ok(Seq::ZERO),
+        Some("now") => Ok(db.update_seq()),
+        Some(text) => parse_seq(db, text),
+    }
+}
+
+fn wait(query: &Query<'_>, timeout_max: Duration) -> Result<Wait, Error> {
+    let heartbeat = match query.get("heartbeat") {
+        None | Some("false") => None,
+        Some("true") => Some(HEARTBEAT_MS),
+        Some(_) => query.integer("heartbeat")?,
+    };
+    Ok(match heartbeat {
+        Some(heartbeat_ms) => Wait::Heartbeat(Duration::from_millis(heartbeat_ms).max(HEARTBEAT_MIN)),
+        None => Wait::Timeout(query.integer("timeout")?.map_or(timeout_max, Duration::from_millis).min(timeout_max)),
+    })
+}
+
+impl Filter {
+    fn parse(query: &Query<'_>, body: &Value) -> Result<Self, Error> {
+        match query.get("filter") {
+            None | Some("") => Ok(Self::None),
+            Some("_design") => Ok(Self::Design),
+            Some("_doc_ids") => Self::doc_ids(query, body),
+            Some("_selector" | "_view") => Ok(Self::Later),
+            Some(name) => {
+                let (design, _) = name.split_once('/').ok_or(Error::bad_request(
+                    "filter parameter must be of the form `designname/filtername`",
+                ))?;
+                Ok(Self::Function(format!("_design/{design}").parse()?))
+            }
+        }
+    }
+
+    fn doc_ids(query: &Query<'_>, body: &Value) -> Result<Self, Error> {
+        let invalid = || Error::bad_request("`doc_ids` filter parameter is not a list of doc ids.");
+        let in_query = query.get("doc_ids").map(serde_json::from_str::<Value>).transpose()?;
+        let ids = body.get("doc_ids").or(in_query.as_ref()).and_then(Value::as_array).ok_or_else(invalid)?;
+        if ids.len() > DOC_IDS_MAX {
+            return Err(Error::bad_request(format!("`doc_ids` holds more than {DOC_IDS_MAX} ids")));
+        }
+        let texts = ids.iter().map(|id| id.as_str().ok_or_else(invalid));
+        let texts: Vec<&str> = texts.collect::<Result<_, _>>()?;
+        // What can't be an id is no document's.
+        Ok(Self::DocIds(texts.into_iter().filter_map(|text| text.parse().ok()).collect()))
+    }
+
+    /// Whether the filter can be had.
+    pub(crate) async fn check(&self, db: &Database) -> Result<(), Error> {
+        match self {
+            Self::None | Self::DocIds(_) | Self::Design => Ok(()),
+            Self::Function(design) => {
+                db.get(design, &Which::Winner, Detail::Plain).await?;
+                Err(Error::not_implemented())
+            }
+            Self::Later => Err(Error::not_implemented()),
+        }
+    }
+
+    pub(crate) fn passes(&self, change: &Change) -> bool {
+        match self {
+            Self::None => true,
+            Self::DocIds(ids) => ids.contains(&change.id),
+            Self::Design => change.id.kind() == DocKind::Design,
+            Self::Function(_) | Self::Later => false,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a handler knows of its request.
+
+use crate::{error::Error, service::Shared};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use tidegate_engine::{Caller, Database, Engine};
+use tidegate_http::{
+    Body, BodyReader,
+    body::{ContentCoding, read_whole},
+    query::Query,
+    respond,
+};
+use tidegate_types::DbName;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// What a handler answers.
+pub(crate) type Answer = Result<Response<Body>, Error>;
+
+/// A request without its body, and who makes it. Cheap to clone: streamed responses take one along.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) engine: Engine,
+    pub(crate) caller: Caller,
+    pub(crate) request: Arc<Head>,
+    pub(crate) shared: Arc<Shared>,
+    /// Where streamed responses run.
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when the server drains: feeds end.
+    pub(crate) draining: CancellationToken,
+}
+
+/// The head of a request.
+pub(crate) struct Head {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+}
+
+impl Context {
+    /// The database of this name, if the caller may use it.
+    pub(crate) async fn database(&self, name: &DbName) -> Result<Database, Error> {
+        Ok(self.engine.database(&self.caller, name).await?)
+    }
+
+    pub(crate) fn query(&self) -> Result<Query<'_>, Error> {
+        Ok(Query::parse(self.request.uri.query())?)
+    }
+
+    pub(crate) fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.request.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// An id for a document that has none: 32 hexadecimal digits, each greater than the one before.
+    pub(crate) fn new_uuid(&self) -> String {
+        self.shared.uuids.next()
+    }
+
+    /// `http://host:port`, as the client knows us.
+    pub(crate) fn base_url(&self) -> String {
+        let host = self.header(header::HOST).or(self.request.uri.authority().map(http::uri::Authority::as_str));
+        format!("http://{}", host.unwrap_or("localhost"))
+    }
+
+    /// Refuses a body that isn't declared as JSON.
+    pub(crate) fn check_json_content_type(&self) -> Result<(), Error> {
+        let content_type = self.header(header::CONTENT_TYPE).unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("application/json") {
+            Ok(())
+        } else {
+            Err(Error::bad_content_type("Content-Type must be application/json"))
+        }
+    }
+
+    /// The whole body, unpacked, within `max_http_request_size`.
+    pub(crate) async fn read(&self, body: Incoming) -> Result<Bytes, Error> {
+        Ok(read_whole(&self.request.headers, body, self.shared.settings.request_limits).await?)
+    }
+
+    /// The whole body of a request that must declare it as JSON.
+    pub(crate) async fn read_json(&self, body: Incoming) -> Result<Bytes, Error> {
+        self.check_json_content_type()?;
+        self.read(body).await
+    }
+
+    /// The body as it comes, unpacked if it declares `Content-Encoding: gzip`, within `max_attachment_size`.
+    pub(crate) fn stream(&self, body: Incoming) -> Result<BodyReader<Incoming>, Error> {
+        let coding = ContentCoding::of(&self.request.headers)?;
+        Ok(BodyReader::new(body, coding, self.shared.settings.attachment_limits)?)
+    }
+
+    /// The body as it comes, packed as it may be.
+    pub(crate) fn stream_packed(&self, body: Incoming) -> Result<BodyReader<Incoming>, Error> {
+        Ok(BodyReader::new(body, ContentCoding::Identity, self.shared.settings.attachment_limits)?)
+    }
+}
+
+/// A JSON response. `json` ends in a line feed, as all of CouchDB's do.
+pub(crate) fn json(status: StatusCode, json: impl Into<Bytes>) -> Response<Body> {
+    let mut response = respond::json(status, json.into());
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("must-revalidate"));
+    response
+}
+
+/// A JSON response of a value.
+pub(crate) fn json_value(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    json(status, format!("{value}\n"))
+}

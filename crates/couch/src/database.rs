@@ -1,0 +1,87 @@
+//! Endpoints of a database as a whole.
+
+use crate::{
+    context::{Answer, Context, json_value},
+    error::Error,
+};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+use tidegate_engine::Database;
+use tidegate_http::path::encode_segment;
+use tidegate_types::{DbName, Seq};
+
+pub(crate) async fn create(cx: &Context, name: &DbName) -> Answer {
+    if cx.query()?.flag("partitioned")?.unwrap_or(false) {
+        return Err(Error::not_implemented());
+    }
+    cx.engine.create_database(&cx.caller, name).await?;
+    let mut response = json_value(StatusCode::CREATED, &json!({ "ok": true }));
+    let location = format!("{}/{}", cx.base_url(), encode_segment(name.as_str()));
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+pub(crate) async fn delete(cx: &Context, name: &DbName) -> Answer {
+    if cx.query()?.get("rev").is_some() {
+        let reason = "You tried to DELETE a database with a ?=rev parameter. Did you mean to DELETE a document instead?";
+        return Err(Error::bad_request(reason));
+    }
+    cx.engine.delete_database(&cx.caller, name).await?;
+    Ok(json_value(StatusCode::OK, &json!({ "ok": true })))
+}
+
+pub(crate) async fn info(db: &Database) -> Answer {
+    Ok(json_value(StatusCode::OK, &info_json(db).await?))
+}
+
+pub(crate) async fn info_json(db: &Database) -> Result<Value, Error> {
+    let info = db.info().await?;
+    Ok(json!({
+        "instance_start_time": info.created_s.to_string(),
+        "db_name": db.name().as_str(),
+        "purge_seq": format_seq(db, Seq::new(info.purge_seq)),
+        "update_seq": format_seq(db, info.update_seq),
+        "sizes": { "file": info.stored_bytes, "external": info.stored_bytes, "active": info.stored_bytes },
+        "props": {},
+        "doc_del_count": info.doc_del_count,
+        "doc_count": info.doc_count,
+        "disk_format_version": 8,
+        "compact_running": info.compacting,
+        "cluster": { "q": 1, "n": 1, "w": 1, "r": 1 },
+    }))
+}
+
+pub(crate) fn compact(cx: &Context, db: &Database) -> Answer {
+    cx.check_json_content_type()?;
+    db.compact()?;
+    Ok(json_value(StatusCode::ACCEPTED, &json!({ "ok": true })))
+}
+
+/// Every write is durable before it is answered: there is nothing left to commit.
+pub(crate) async fn ensure_full_commit(cx: &Context, db: &Database) -> Answer {
+    cx.check_json_content_type()?;
+    let created_s = db.info().await?.created_s;
+    Ok(json_value(StatusCode::CREATED, &json!({ "ok": true, "instance_start_time": created_s.to_string() })))
+}
+
+/// A sequence as clients see it: `12-` and a token that tells this database from another of the same name.
+pub(crate) fn format_seq(db: &Database, seq: Seq) -> String {
+    format!("{seq}-{:016x}", u64::from_be_bytes(db.uuid()))
+}
+
+/// The sequence a client says it has seen. One of another database means it has seen nothing of this one.
+pub(crate) fn parse_seq(db: &Database, text: &str) -> Result<Seq, Error> {
+    let malformed = || Error::bad_request("Malformed sequence supplied in 'since' parameter.");
+    let text = text.trim_matches('"');
+    let (number, token) = text.split_once('-').map_or((text, None), |(number, token)| (number, Some(token)));
+    let seq = Seq::new(number.parse().map_err(|_| malformed())?);
+    match token {
+        None => Ok(seq),
+        Some("") => Err(malformed()),
+        // A sequence from the future comes from before a restored backup: begin again, rather than skip.
+        Some(token) if token == format!("{:016x}", u64::from_be_bytes(db.uuid())) && seq <= db.update_seq() => Ok(seq),
+        Some(_) => Ok(Seq::ZERO),
+    }
+}

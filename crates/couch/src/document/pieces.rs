@@ -1,0 +1,249 @@
+//! A response body with attachments in it: text that is ready, and content that is read while it is sent.
+//!
+//! Small ones are sent whole; others are streamed by a task of their own, in bounded memory. The length is known in either
+//! case.
+
+use crate::{
+    context::{Answer, Context},
+    error::{Error, internal},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use std::{ops::Range, time::Duration};
+use tidegate_engine::{Attachment, AttachmentReader, Database, Encoding};
+use tidegate_http::{
+    Body,
+    gzip::{Decoder, GzipError},
+    respond::{self, ClientGone, Sender},
+};
+
+/// The longest body with attachments that is read whole before it is sent.
+const WHOLE_BYTES_MAX: u64 = 64 << 10;
+/// Chunks under way to a client; each is 1 MiB at most.
+pub(super) const CHUNKS_MAX: usize = 2;
+
+/// How an attachment's content is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As it is stored.
+    Stored,
+    /// These of the bytes as they are stored.
+    Part(Range<u64>),
+    /// Unpacked.
+    Unpacked,
+    /// Unpacked, in base64.
+    Base64,
+}
+
+/// A body in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
+    ready: Vec<Piece>,
+    ready_length: u64,
+    text: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Text(Bytes),
+    Content(Box<Attachment>, Form),
+}
+
+/// Why a stream ends before its end.
+#[derive(Debug)]
+pub(super) enum Cut {
+    /// Nobody reads it, or not fast enough.
+    ClientGone,
+    /// It can't be made; the log says why.
+    Failed,
+}
+
+impl Pieces {
+    /// A body that begins with this text.
+    pub(crate) fn of_text(text: Vec<u8>) -> Self {
+        Self { text, ..Self::default() }
+    }
+
+    /// Where text is written to.
+    pub(crate) fn text(&mut self) -> &mut Vec<u8> {
+        &mut self.text
+    }
+
+    /// Adds an attachment's content behind the text.
+    pub(crate) fn content(&mut self, attachment: &Attachment, form: Form) {
+        self.settle();
+        self.ready_length += content_length(attachment, &form);
+        self.ready.push(Piece::Content(Box::new(attachment.clone()), form));
+    }
+
+    /// Bytes of the whole.
+    pub(crate) fn length(&self) -> u64 {
+        self.ready_length + self.text.len() as u64
+    }
+
+    /// Appends the whole.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub(crate) async fn read_into(mut self, db: &Database, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.settle();
+        for piece in self.ready {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(&text),
+                Piece::Content(attachment, form) => {
+                    let mut content = Content::open(db, &attachment, form).await?;
+                    while let Some(chunk) = content.next().await? {
+                        out.extend_from_slice(&chunk);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The response: whole if it is small, streamed if it isn't.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub(crate) async fn respond(mut self, cx: &Context, db: &Database, status: StatusCode, content_type: HeaderValue) -> Answer {
+        let length = self.length();
+        if self.ready.is_empty() {
+            return Ok(respond::bytes(status, content_type, self.text.into()));
+        }
+        if cx.request.method == Method::HEAD {
+            return Ok(with_length(respond::stream(status, content_type, Body::Empty), length));
+        }
+        if length <= WHOLE_BYTES_MAX {
+            let mut out = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+            self.read_into(db, &mut out).await?;
+            return Ok(respond::bytes(status, content_type, out.into()));
+        }
+        self.settle();
+        let (sender, body) = respond::channel(CHUNKS_MAX);
+        let (db, deadline) = (db.clone(), cx.shared.settings.attachment_limits.frame_timeout);
+        cx.tasks.spawn(async move {
+            match self.stream(&db, &sender, deadline).await {
+                Ok(()) => drop(sender.finish().await),
+                Err(Cut::ClientGone | Cut::Failed) => sender.abort(),
+            }
+        });
+        Ok(with_length(respond::stream(status, content_type, body), length))
+    }
+
+    /// Sends the whole. A client that takes nothing for `deadline` counts as gone.
+    pub(super) async fn stream(mut self, db: &Database, sender: &Sender, deadline: Duration) -> Result<(), Cut> {
+        self.settle();
+        for piece in self.ready {
+            match piece {
+                Piece::Text(text) => send(sender, text, deadline).await?,
+                Piece::Content(attachment, form) => {
+                    let mut content = Content::open(db, &attachment, form).await?;
+                    while let Some(chunk) = content.next().await? {
+                        send(sender, chunk, deadline).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        if !self.text.is_empty() {
+            self.ready_length += self.text.len() as u64;
+            self.ready.push(Piece::Text(std::mem::take(&mut self.text).into()));
+        }
+    }
+}
+
+async fn send(sender: &Sender, chunk: Bytes, deadline: Duration) -> Result<(), Cut> {
+    match tokio::time::timeout(deadline, sender.send(chunk)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(ClientGone)) | Err(_) => Err(Cut::ClientGone),
+    }
+}
+
+fn with_length(mut response: Response<Body>, length: u64) -> Response<Body> {
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+fn content_length(attachment: &Attachment, form: &Form) -> u64 {
+    match form {
+        Form::Stored => attachment.stored_length,
+        Form::Part(range) => range.end.saturating_sub(range.start),
+        Form::Unpacked => attachment.length,
+        Form::Base64 => attachment.length.div_ceil(3) * 4,
+    }
+}
+
+impl From<Error> for Cut {
+    fn from(Error(error): Error) -> Self {
+        tracing::warn!(%error, "a response was cut");
+        Self::Failed
+    }
+}
+
+/// An attachment's content being read.
+struct Content {
+    reader: AttachmentReader,
+    decoder: Option<Decoder>,
+    /// What was read and isn't decoded yet.
+    packed: Bytes,
+    /// What isn't a whole group of three yet, where base64 is made.
+    base64: Option<Vec<u8>>,
+}
+
+impl Content {
+    async fn open(db: &Database, attachment: &Attachment, form: Form) -> Result<Self, Error> {
+        let packed = attachment.encoding == Encoding::Gzip;
+        let (unpack, base64, range) = match form {
+            Form::Stored => (false, None, None),
+            Form::Part(range) => (false, None, Some(range)),
+            Form::Unpacked => (packed, None, None),
+            Form::Base64 => (packed, Some(Vec::new()), None),
+        };
+        let reader = db.attachment(attachment, range).await?;
+        Ok(Self { reader, decoder: unpack.then(Decoder::default), packed: Bytes::new(), base64 })
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let Some(mut group) = self.base64.take() else { return self.next_plain().await };
+        while let Some(chunk) = self.next_plain().await? {
+            group.extend_from_slice(&chunk);
+            let rest = group.split_off(group.len() - group.len() % 3);
+            if group.is_empty() {
+                group = rest;
+                continue;
+            }
+            self.base64 = Some(rest);
+            return Ok(Some(BASE64_STANDARD.encode(group).into()));
+        }
+        self.base64 = Some(Vec::new());
+        Ok((!group.is_empty()).then(|| BASE64_STANDARD.encode(group).into()))
+    }
+
+    async fn next_plain(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            if let Some(decoder) = &mut self.decoder
+                && let Some(piece) = decoder.next(&mut self.packed).map_err(damaged)?
+            {
+                return Ok(Some(piece));
+            }
+            match self.reader.next().await.map_err(tidegate_engine::Error::from)? {
+                Some(chunk) if self.decoder.is_some() => self.packed = chunk,
+                Some(chunk) => return Ok(Some(chunk)),
+                None => {
+                    let Some(decoder) = self.decoder.take() else { return Ok(None) };
+                    let rest = decoder.finish().map_err(damaged)?;
+                    return Ok((!rest.is_empty()).then_some(rest));
+                }
+            }
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn damaged(error: GzipError) -> Error {
+    internal(&error)
+}

@@ -1,0 +1,168 @@
+//! Every failure as CouchDB words it: the one mapping from errors to statuses, and the words used in many places.
+//!
+//! Source: `chttpd:error_info`, `spec/couch.md` 3.11.
+
+use http::{HeaderValue, StatusCode, header};
+use std::borrow::Cow;
+use tidegate_engine::Absence;
+use tidegate_http::{ApiError, BodyError, multipart::MultipartError, path::PathError, query::QueryError};
+use tidegate_types::{DocIdError, RevError};
+
+/// A refusal on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Error(pub(crate) ApiError);
+
+impl Error {
+    pub(crate) fn new(status: StatusCode, error: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self(ApiError::new(status, error, reason))
+    }
+
+    pub(crate) fn bad_request(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", reason)
+    }
+
+    pub(crate) fn query_parse(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "query_parse_error", reason)
+    }
+
+    pub(crate) fn doc_validation(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "doc_validation", reason)
+    }
+
+    pub(crate) fn illegal_docid(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "illegal_docid", reason)
+    }
+
+    pub(crate) fn not_found(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", reason)
+    }
+
+    pub(crate) fn conflict() -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "Document update conflict.")
+    }
+
+    pub(crate) fn not_implemented() -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", "this feature is not yet implemented")
+    }
+
+    /// `allowed` as CouchDB lists them, such as `GET,HEAD`.
+    pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
+        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("Only {allowed} allowed"));
+        Self(error.with_header(header::ALLOW, HeaderValue::from_static(allowed)))
+    }
+
+    pub(crate) fn bad_content_type(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_content_type", reason)
+    }
+}
+
+/// The texts of [`Error::bad_request`] that the CouchDB suites look for.
+pub(crate) const INVALID_JSON: &str = "invalid UTF-8 JSON";
+
+impl From<tidegate_engine::Error> for Error {
+    fn from(error: tidegate_engine::Error) -> Self {
+        use tidegate_engine::Error as E;
+        match error {
+            E::BadCredentials => unauthorized("Name or password is incorrect."),
+            E::Unauthorized => unauthorized("You are not a server admin."),
+            E::NoDatabase(_) => Self::not_found("Database does not exist."),
+            E::DatabaseExists(_) => {
+                let reason = "The database could not be created, the file already exists.";
+                Self::new(StatusCode::PRECONDITION_FAILED, "file_exists", reason)
+            }
+            E::TooManyDatabases(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", error.to_string()),
+            E::NotFound(Absence::Missing) => Self::not_found("missing"),
+            E::NotFound(Absence::Deleted) => Self::not_found("deleted"),
+            E::NotFound(Absence::Attachment) => Self::not_found("Document is missing attachment"),
+            E::Conflict => Self::conflict(),
+            E::MissingStub { id, name } => {
+                let reason = format!("Invalid attachment stub in {id} for {name}");
+                Self::new(StatusCode::PRECONDITION_FAILED, "missing_stub", reason)
+            }
+            E::DocumentTooLarge { id } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "document_too_large", id),
+            E::AttachmentTooLarge { name } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "attachment_too_large", name),
+            E::BadGzip { .. } => Self::bad_request(error.to_string()),
+            E::Overloaded => Self::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", error.to_string()),
+            E::ReadOnly { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", error.to_string()),
+            E::StorageFull => Self::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage", error.to_string()),
+            E::Store(_) => internal(&error),
+        }
+    }
+}
+
+/// The chain goes to the log, never to the client.
+fn internal(error: &dyn std::error::Error) -> Error {
+    tracing::error!(error, "a request failed");
+    Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", "see the server's log")
+}
+
+fn unauthorized(reason: &'static str) -> Error {
+    Error::new(StatusCode::UNAUTHORIZED, "unauthorized", reason)
+}
+
+impl From<tidegate_json::Error> for Error {
+    fn from(error: tidegate_json::Error) -> Self {
+        match error {
+            tidegate_json::Error::NotAnObject { .. } => Self::bad_request("Request body must be a JSON object"),
+            _ => Self::bad_request(INVALID_JSON),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(_: serde_json::Error) -> Self {
+        Self::bad_request(INVALID_JSON)
+    }
+}
+
+impl From<QueryError> for Error {
+    fn from(error: QueryError) -> Self {
+        Self::query_parse(match error {
+            QueryError::BadValue { expected: "a boolean", value, .. } => format!("Invalid boolean parameter: {value:?}"),
+            QueryError::BadValue { expected: "an integer", value, .. } => format!("Invalid value for integer: {value:?}"),
+            QueryError::BadValue { .. } | QueryError::NotUtf8 => error.to_string(),
+        })
+    }
+}
+
+impl From<PathError> for Error {
+    fn from(error: PathError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<DocIdError> for Error {
+    fn from(error: DocIdError) -> Self {
+        Self::illegal_docid(error.to_string())
+    }
+}
+
+impl From<RevError> for Error {
+    fn from(error: RevError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<BodyError> for Error {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the request entity is too large")
+            }
+            BodyError::Timeout { .. } => Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", error.to_string()),
+            BodyError::UnknownEncoding { .. } => Self::bad_content_type(error.to_string()),
+            BodyError::Truncated | BodyError::BadEncoding(_) | BodyError::Transport(_) => {
+                Self::bad_request(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<MultipartError> for Error {
+    fn from(error: MultipartError) -> Self {
+        match error {
+            MultipartError::Body(error) => error.into(),
+            other => Self::bad_request(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Lists of documents: `_all_docs`, `_design_docs`, `_local_docs`, and many of them in one request.
+//!
+//! Source: `chttpd_db:db_req`, `couch_mrview_http:parse_params`, `spec/couch.md` 2. Ids are in the order of their bytes.
+
+mod params;
+mod rows;
+
+use crate::{
+    context::{Answer, Context, json},
+    error::Error,
+    route::Listed,
+};
+use http::{HeaderValue, Response, StatusCode};
+use hyper::body::Incoming;
+pub(crate) use params::{Attachments, Docs};
+use params::{Params, Selection};
+pub(crate) use rows::options;
+use rows::Rows;
+use serde_json::Value;
+use tidegate_engine::Database;
+use tidegate_http::{Body, respond};
+
+/// Rows after which a response is sent piece by piece.
+const ROWS_AT_ONCE: usize = 1_000;
+/// `query_limit` of a request with several queries.
+const QUERIES_MAX: usize = 100;
+
+pub(crate) async fn get(cx: &Context, db: &Database, listed: Listed) -> Answer {
+    answer(cx, db, listed, Params::of_query(&cx.query()?)?).await
+}
+
+pub(crate) async fn post(cx: &Context, db: &Database, listed: Listed, body: Incoming) -> Answer {
+    let body = cx.read_json(body).await?;
+    let mut params = Params::of_query(&cx.query()?)?;
+    if !body.is_empty() {
+        params.read_body(&serde_json::from_slice(&body)?)?;
+    }
+    answer(cx, db, listed, params).await
+}
+
+pub(crate) async fn queries(cx: &Context, db: &Database, listed: Listed, body: Incoming) -> Answer {
+    let body: Value = serde_json::from_slice(&cx.read_json(body).await?)?;
+    let queries = body.get("queries").and_then(Value::as_array);
+    let queries = queries.ok_or(Error::bad_request("POST body must include `queries` parameter."))?;
+    if queries.len() > QUERIES_MAX {
+        return Err(Error::bad_request(format!("the number of queries is limited to {QUERIES_MAX}")));
+    }
+    let mut out = b"{\"results\":[\n".to_vec();
+    for (index, query) in queries.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(b",\n");
+        }
+        let mut params = Params::of_query(&cx.query()?)?;
+        params.read_body(query)?;
+        let mut rows = Rows::open(db, listed, params, &mut out).await?;
+        while rows.write(ROWS_AT_ONCE, &mut out).await? {}
+        out.pop(); // the line feed belongs behind the whole
+    }
+    out.extend_from_slice(b"\n]}\n");
+    Ok(json(StatusCode::OK, out))
+}
+
+async fn answer(cx: &Context, db: &Database, listed: Listed, params: Params) -> Answer {
+    let mut out = Vec::new();
+    let mut rows = Rows::open(db, listed, params, &mut out).await?;
+    if !rows.write(ROWS_AT_ONCE, &mut out).await? {
+        return Ok(json(StatusCode::OK, out));
+    }
+    Ok(stream(cx, rows, out))
+}
+
+/// Goes on with the rows in a task of its own. A failure cuts the response: half a list must not look whole.
+fn stream(cx: &Context, mut rows: Rows, first: Vec<u8>) -> Response<Body> {
+    let (sender, body) = respond::channel(2);
+    drop(cx.tasks.spawn(async move {
+        let mut out = first;
+        loop {
+            let chunk = std::mem::take(&mut out).into();
+            if sender.send(chunk).await.is_err() {
+                return;
+            }
+            match rows.write(ROWS_AT_ONCE, &mut out).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Error(error)) => {
+                    tracing::error!(%error, "a list is cut short");
+                    return;
+                }
+            }
+        }
+        // A client that went away needs no end.
+        drop(sender.send(out.into()).await);
+        drop(sender.finish().await);
+    }));
+    respond::stream(StatusCode::OK, HeaderValue::from_static("application/json"), body)
+}
+
+/// Whether a list is of single ids or of a range, for [`Rows`].
+fn is_by_key(selection: &Selection) -> bool {
+    matches!(selection, Selection::Keys(_))
+}

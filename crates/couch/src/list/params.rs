@@ -1,0 +1,225 @@
+//! What a list is asked for, in the query string or in a body.
+
+use crate::error::Error;
+use serde_json::Value;
+use std::ops::Bound;
+use tidegate_engine::{DocRange, Order};
+use tidegate_http::query::Query;
+
+/// The parameters of a list.
+#[derive(Debug)]
+pub(crate) struct Params {
+    key: Option<Value>,
+    keys: Option<Vec<Value>>,
+    start: Option<Value>,
+    end: Option<Value>,
+    inclusive_end: bool,
+    order: Order,
+    pub(crate) limit: usize,
+    pub(crate) skip: usize,
+    pub(crate) update_seq: bool,
+    pub(crate) docs: Docs,
+}
+
+/// Whether rows bring their documents along.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Docs {
+    pub(crate) include: bool,
+    pub(crate) conflicts: bool,
+    pub(crate) attachments: Attachments,
+}
+
+/// How documents bring their attachments along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Attachments {
+    #[default]
+    Stubs,
+    /// Stubs that say how they are stored.
+    EncodingInfo,
+    Inline,
+}
+
+/// Which documents a list is of.
+#[derive(Debug)]
+pub(crate) enum Selection {
+    Range(DocRange),
+    /// In this order; what isn't a string is no id.
+    Keys(Vec<Value>),
+    /// No id can be in it.
+    Nothing(Order),
+}
+
+impl Params {
+    pub(crate) fn of_query(query: &Query<'_>) -> Result<Self, Error> {
+        let mut params = Self {
+            key: None,
+            keys: None,
+            start: None,
+            end: None,
+            inclusive_end: true,
+            order: Order::Ascending,
+            limit: usize::MAX,
+            skip: 0,
+            update_seq: false,
+            docs: Docs::default(),
+        };
+        for (name, text) in query.iter() {
+            params.read(name, || parse_value(name, text))?;
+        }
+        Ok(params)
+    }
+
+    /// Parameters in a body, beside those in the query string.
+    pub(crate) fn read_body(&mut self, body: &Value) -> Result<(), Error> {
+        let members = body.as_object().ok_or(Error::bad_request("Request body must be a JSON object"))?;
+        for (name, value) in members {
+            self.read(name, || Ok(value.clone()))?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, name: &str, value: impl FnOnce() -> Result<Value, Error>) -> Result<(), Error> {
+        match name {
+            "key" => self.key = Some(value()?),
+            "keys" => match value()? {
+                Value::Array(keys) => self.keys = Some(keys),
+                _ => return Err(Error::bad_request("`keys` member must be an array.")),
+            },
+            "startkey" | "start_key" => self.start = Some(value()?),
+            "endkey" | "end_key" => self.end = Some(value()?),
+            "inclusive_end" => self.inclusive_end = flag(&value()?)?,
+            "descending" => self.order = if flag(&value()?)? { Order::Descending } else { Order::Ascending },
+            "limit" => self.limit = count(&value()?)?,
+            "skip" => self.skip = count(&value()?)?,
+            "update_seq" => self.update_seq = flag(&value()?)?,
+            "include_docs" => self.docs.include = flag(&value()?)?,
+            "conflicts" => self.docs.conflicts = flag(&value()?)?,
+            "attachments" if flag(&value()?)? => self.docs.attachments = Attachments::Inline,
+            "att_encoding_info" if self.docs.attachments == Attachments::Stubs && flag(&value()?)? => {
+                self.docs.attachments = Attachments::EncodingInfo;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Which documents are meant, of those between `first` and `last` (exclusive).
+    pub(crate) fn selection(&mut self, first: Option<&str>, last: Option<&str>) -> Result<Selection, Error> {
+        let ranged = self.key.is_some() || self.start.is_some() || self.end.is_some();
+        match self.keys.take() {
+            Some(_) if ranged => {
+                return Err(Error::query_parse("`keys` is incompatible with `key`, `start_key` and `end_key`"));
+            }
+            Some(keys) => return Ok(Selection::Keys(keys)),
+            None => {}
+        }
+        let key = self.key.take();
+        let (start, end) = (self.start.take().or(key.clone()), self.end.take().or(key));
+        let (least, greatest) = match self.order {
+            Order::Ascending => (lower(start.as_ref(), true), upper(end.as_ref(), self.inclusive_end)),
+            Order::Descending => (lower(end.as_ref(), self.inclusive_end), upper(start.as_ref(), true)),
+        };
+        let (Some(least), Some(greatest)) = (least, greatest) else { return Ok(Selection::Nothing(self.order)) };
+        let start = first.map_or(least.clone(), |first| higher_start(least, first));
+        let end = last.map_or(greatest.clone(), |last| lower_end(greatest, last));
+        Ok(Selection::Range(DocRange { start, end, order: self.order }))
+    }
+}
+
+fn higher_start(bound: Bound<String>, first: &str) -> Bound<String> {
+    match &bound {
+        Bound::Included(text) | Bound::Excluded(text) if text.as_str() >= first => bound,
+        Bound::Included(_) | Bound::Excluded(_) | Bound::Unbounded => Bound::Included(first.to_owned()),
+    }
+}
+
+fn lower_end(bound: Bound<String>, last: &str) -> Bound<String> {
+    match &bound {
+        Bound::Included(text) | Bound::Excluded(text) if text.as_str() < last => bound,
+        Bound::Included(_) | Bound::Excluded(_) | Bound::Unbounded => Bound::Excluded(last.to_owned()),
+    }
+}
+
+/// Where ids not below this key begin: null, booleans and numbers are below every string, arrays and objects above.
+fn lower(key: Option<&Value>, inclusive: bool) -> Option<Bound<String>> {
+    match key {
+        Some(Value::String(text)) if inclusive => Some(Bound::Included(text.clone())),
+        Some(Value::String(text)) => Some(Bound::Excluded(text.clone())),
+        Some(Value::Array(_) | Value::Object(_)) => None,
+        Some(Value::Null | Value::Bool(_) | Value::Number(_)) | None => Some(Bound::Unbounded),
+    }
+}
+
+fn upper(key: Option<&Value>, inclusive: bool) -> Option<Bound<String>> {
+    match key {
+        Some(Value::String(text)) if inclusive => Some(Bound::Included(text.clone())),
+        Some(Value::String(text)) => Some(Bound::Excluded(text.clone())),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_)) => None,
+        Some(Value::Array(_) | Value::Object(_)) | None => Some(Bound::Unbounded),
+    }
+}
+
+/// Keys are JSON; the rest is plain text.
+fn parse_value(name: &str, text: &str) -> Result<Value, Error> {
+    match name {
+        "key" | "keys" | "startkey" | "start_key" | "endkey" | "end_key" => {
+            serde_json::from_str(text).map_err(|_| Error::bad_request("invalid UTF-8 JSON"))
+        }
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+fn flag(value: &Value) -> Result<bool, Error> {
+    match value {
+        Value::Bool(flag) => Ok(*flag),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+        other => Err(Error::query_parse(format!("Invalid boolean parameter: {other}"))),
+    }
+}
+
+fn count(value: &Value) -> Result<usize, Error> {
+    let number = match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    let number = number.ok_or_else(|| Error::query_parse(format!("Invalid value for integer: {value}")))?;
+    usize::try_from(number).map_err(|_| Error::query_parse(format!("Invalid value for positive integer: {value}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(query: &str, expected: &str) {
+        let mut params = Params::of_query(&Query::parse(Some(query)).unwrap()).unwrap();
+        let shown = match params.selection(None, None).unwrap() {
+            Selection::Range(DocRange { start, end, order }) => format!("{start:?} {end:?} {order:?}"),
+            Selection::Keys(keys) => Value::Array(keys).to_string(),
+            Selection::Nothing(_) => "nothing".to_owned(),
+        };
+        assert_eq!(shown, expected, "{query}");
+    }
+
+    #[test]
+    fn keys_bound_the_range() {
+        check("", "Unbounded Unbounded Ascending");
+        check("startkey=%22a%22&endkey=%22b%22", r#"Included("a") Included("b") Ascending"#);
+        check("start_key=%22a%22&end_key=%22b%22&inclusive_end=false", r#"Included("a") Excluded("b") Ascending"#);
+        check("key=%22a%22", r#"Included("a") Included("a") Ascending"#);
+        check("keys=[%22a%22,1]", r#"["a",1]"#);
+    }
+
+    #[test]
+    fn descending_swaps_the_ends() {
+        check("startkey=%22b%22&endkey=%22a%22&descending=true", r#"Included("a") Included("b") Descending"#);
+    }
+
+    #[test]
+    fn other_types_lie_below_or_above_all_ids() {
+        check("startkey=null&endkey={}", "Unbounded Unbounded Ascending");
+        check("startkey=[]", "nothing");
+        check("endkey=3", "nothing");
+    }
+}

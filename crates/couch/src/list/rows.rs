@@ -1,0 +1,287 @@
+//! The rows of a list, written as they are read.
+
+use super::{
+    is_by_key,
+    params::{Attachments, Params, Selection},
+};
+use crate::{
+    database::format_seq,
+    document::render::{self, render},
+    error::Error,
+    local,
+    route::Listed,
+};
+use serde_json::Value;
+use std::collections::VecDeque;
+use tidegate_engine::{Database, Detail, DocRange, DocRow, DocumentList, LocalDocument, Which};
+use tidegate_json::write_string;
+use tidegate_types::{DocId, DocKind};
+
+/// A list under way.
+pub(crate) struct Rows {
+    db: Database,
+    source: Source,
+    params: Params,
+    written: bool,
+}
+
+enum Source {
+    List(Box<DocumentList>),
+    Keys(VecDeque<(Value, Option<DocRow>)>),
+    Locals(VecDeque<LocalDocument>),
+}
+
+/// Local documents listed at the most.
+const LOCALS_MAX: usize = 100_000;
+
+impl Rows {
+    /// Begins a list, and writes what comes before the rows.
+    pub(crate) async fn open(
+        db: &Database,
+        listed: Listed,
+        mut params: Params,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Error> {
+        let (first, last) = match listed {
+            Listed::All => (None, None),
+            Listed::Design => (Some("_design/"), Some("_design0")),
+            Listed::Local => (Some("_local/"), Some("_local0")),
+        };
+        let selection = params.selection(first, last)?;
+        let source = match listed {
+            Listed::Local => Self::open_local(db, selection, &params, out).await?,
+            Listed::All | Listed::Design if is_by_key(&selection) => {
+                Self::open_keys(db, listed, selection, &params, out).await?
+            }
+            Listed::All | Listed::Design => Self::open_range(db, listed, selection, &mut params, out).await?,
+        };
+        Ok(Self { db: db.clone(), source, params, written: false })
+    }
+
+    async fn open_local(db: &Database, selection: Selection, params: &Params, out: &mut Vec<u8>) -> Result<Source, Error> {
+        let mut locals = Vec::new();
+        match selection {
+            Selection::Range(range) => locals = db.locals(&range, LOCALS_MAX).await?,
+            Selection::Keys(keys) => {
+                for id in keys.iter().filter_map(id_of) {
+                    locals.extend(db.local(&id).await?);
+                }
+            }
+            Selection::Nothing(_) => {}
+        }
+        out.extend_from_slice(b"{\"total_rows\":null,\"offset\":null,\"rows\":[\n");
+        Ok(Source::Locals(locals.into_iter().skip(params.skip).take(params.limit).collect()))
+    }
+
+    async fn open_keys(
+        db: &Database,
+        listed: Listed,
+        selection: Selection,
+        params: &Params,
+        out: &mut Vec<u8>,
+    ) -> Result<Source, Error> {
+        let Selection::Keys(keys) = selection else { return Ok(Source::Keys(VecDeque::new())) };
+        let keys: Vec<Value> = keys.into_iter().skip(params.skip).take(params.limit).collect();
+        let wanted = |id: &DocId| listed == Listed::All || id.kind() == DocKind::Design;
+        let ids: Vec<Option<DocId>> = keys.iter().map(|key| id_of(key).filter(wanted)).collect();
+        let known: Vec<DocId> = ids.iter().flatten().cloned().collect();
+        let (info, found) = db.rows(&known).await?;
+        let mut found = found.into_iter();
+        let rows = keys.into_iter().zip(ids).map(|(key, id)| (key, id.and_then(|_| found.next().flatten()))).collect();
+        write_head(db, info.doc_count, None, params.update_seq.then_some(info.update_seq), out);
+        Ok(Source::Keys(rows))
+    }
+
+    async fn open_range(
+        db: &Database,
+        listed: Listed,
+        selection: Selection,
+        params: &mut Params,
+        out: &mut Vec<u8>,
+    ) -> Result<Source, Error> {
+        let (range, empty) = match selection {
+            Selection::Range(range) => (range, false),
+            Selection::Nothing(order) => (all_of(listed, order), true),
+            Selection::Keys(_) => (all_of(listed, tidegate_engine::Order::Ascending), true),
+        };
+        let mut list = db.list(range).await?;
+        let total = match listed {
+            Listed::Design => count_designs(db).await?,
+            Listed::All | Listed::Local => list.info().doc_count,
+        };
+        let mut before = if listed == Listed::All { list.offset().await? } else { Some(0) };
+        if empty {
+            params.limit = 0;
+            before = Some(total);
+        }
+        let mut skipped = 0;
+        while skipped < params.skip {
+            let page = list.next((params.skip - skipped).min(1_000)).await?.len();
+            skipped += page;
+            if page == 0 {
+                break;
+            }
+        }
+        let offset = before.map(|before| before + skipped as u64);
+        write_head(db, total, offset, params.update_seq.then_some(list.info().update_seq), out);
+        Ok(Source::List(Box::new(list)))
+    }
+
+    /// Writes the next rows, at most `count`, and what comes behind the last. Whether there are more.
+    pub(crate) async fn write(&mut self, count: usize, out: &mut Vec<u8>) -> Result<bool, Error> {
+        let wanted = count.min(self.params.limit);
+        let written = match &mut self.source {
+            Source::List(list) => {
+                let rows = list.next(wanted).await?;
+                for row in &rows {
+                    self.separate(out);
+                    self.write_row(&Value::String(row.id.to_string()), Some(row), out).await?;
+                }
+                rows.len()
+            }
+            Source::Keys(rows) => {
+                let rows: Vec<_> = rows.drain(..wanted.min(rows.len())).collect();
+                for (key, row) in &rows {
+                    self.separate(out);
+                    self.write_row(key, row.as_ref(), out).await?;
+                }
+                rows.len()
+            }
+            Source::Locals(rows) => {
+                let rows: Vec<_> = rows.drain(..wanted.min(rows.len())).collect();
+                for row in &rows {
+                    self.separate(out);
+                    self.write_local(row, out);
+                }
+                rows.len()
+            }
+        };
+        self.params.limit -= written;
+        let more = written == count && self.params.limit > 0;
+        if !more {
+            out.extend_from_slice(b"\n]}\n");
+        }
+        Ok(more)
+    }
+
+    fn separate(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.written, true) {
+            out.extend_from_slice(b",\n");
+        }
+    }
+
+    async fn write_row(&self, key: &Value, row: Option<&DocRow>, out: &mut Vec<u8>) -> Result<(), Error> {
+        let Some(row) = row else {
+            out.extend_from_slice(format!("{{\"key\":{key},\"error\":\"not_found\"}}").as_bytes());
+            return Ok(());
+        };
+        out.extend_from_slice(b"{\"id\":");
+        write_string(out, row.id.as_str());
+        out.extend_from_slice(b",\"key\":");
+        write_string(out, row.id.as_str());
+        out.extend_from_slice(b",\"value\":{\"rev\":\"");
+        out.extend_from_slice(row.winner.rev.to_string().as_bytes());
+        out.extend_from_slice(if row.winner.deleted { b"\",\"deleted\":true}" } else { b"\"}" });
+        if self.params.docs.include {
+            out.extend_from_slice(b",\"doc\":");
+            self.write_document(row, out).await?;
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
+    async fn write_document(&self, row: &DocRow, out: &mut Vec<u8>) -> Result<(), Error> {
+        if row.winner.deleted {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        let document = match (&self.source, self.params.docs.conflicts) {
+            (_, true) => {
+                let which = Which::Rev(row.winner.rev.clone());
+                self.db.get(&row.id, &which, Detail::History).await
+            }
+            (Source::List(list), false) => list.document(row).await,
+            (Source::Keys(_) | Source::Locals(_), false) => self.db.row_document(row).await,
+        };
+        match document {
+            Ok(document) => render(&self.db, &document, &self.options(), out).await,
+            // It was changed and compacted between the list and the read.
+            Err(tidegate_engine::Error::NotFound(_)) => {
+                out.extend_from_slice(b"null");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn options(&self) -> render::Options {
+        options(self.params.docs.conflicts, self.params.docs.attachments)
+    }
+
+    fn write_local(&self, row: &LocalDocument, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"id\":");
+        write_string(out, row.id.as_str());
+        out.extend_from_slice(b",\"key\":");
+        write_string(out, row.id.as_str());
+        out.extend_from_slice(format!(",\"value\":{{\"rev\":\"0-{}\"}}", row.number).as_bytes());
+        if self.params.docs.include {
+            out.extend_from_slice(b",\"doc\":");
+            out.extend_from_slice(&local::render(row));
+            out.pop();
+        }
+        out.push(b'}');
+    }
+}
+
+/// How documents in lists and feeds are rendered.
+pub(crate) fn options(conflicts: bool, attachments: Attachments) -> render::Options {
+    let mut options = render::Options::default();
+    if conflicts {
+        options = options.with(render::Extra::Conflicts);
+    }
+    match attachments {
+        Attachments::Stubs => options,
+        Attachments::EncodingInfo => options.with(render::Extra::EncodingInfo),
+        Attachments::Inline => options.attachments(render::Attachments::Inline),
+    }
+}
+
+fn write_head(
+    db: &Database,
+    total: u64,
+    offset: Option<u64>,
+    update_seq: Option<tidegate_types::Seq>,
+    out: &mut Vec<u8>,
+) {
+    let offset = offset.map_or("null".to_owned(), |offset| offset.to_string());
+    out.extend_from_slice(format!("{{\"total_rows\":{total},\"offset\":{offset},").as_bytes());
+    if let Some(seq) = update_seq {
+        out.extend_from_slice(format!("\"update_seq\":\"{}\",", format_seq(db, seq)).as_bytes());
+    }
+    out.extend_from_slice(b"\"rows\":[\n");
+}
+
+fn id_of(key: &Value) -> Option<DocId> {
+    key.as_str()?.parse().ok()
+}
+
+fn all_of(listed: Listed, order: tidegate_engine::Order) -> DocRange {
+    use std::ops::Bound;
+    match listed {
+        Listed::All | Listed::Local => DocRange { start: Bound::Unbounded, end: Bound::Unbounded, order },
+        Listed::Design => {
+            DocRange { start: Bound::Included("_design/".to_owned()), end: Bound::Excluded("_design0".to_owned()), order }
+        }
+    }
+}
+
+async fn count_designs(db: &Database) -> Result<u64, Error> {
+    let mut list = db.list(all_of(Listed::Design, tidegate_engine::Order::Ascending)).await?;
+    let mut count = 0;
+    loop {
+        match list.next(1_000).await?.len() {
+            0 => return Ok(count),
+            page => count += page as u64,
+        }
+    }
+}

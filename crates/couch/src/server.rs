@@ -1,0 +1,134 @@
+//! Endpoints of the server as a whole.
+
+use crate::{
+    context::{Answer, Context, json, json_value},
+    database::info_json,
+    error::Error,
+};
+use http::{HeaderValue, Response, StatusCode, header};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tidegate_http::Body;
+use tidegate_json::write_string;
+use tidegate_types::DbName;
+
+/// `max_db_number_for_dbs_info_req`.
+const DBS_INFO_MAX: usize = 100;
+/// `uuids/max_count`.
+const UUIDS_MAX: usize = 1_000;
+
+pub(crate) fn welcome(cx: &Context) -> Response<Body> {
+    let identity = cx.engine.identity();
+    let body = json!({
+        "couchdb": "Welcome",
+        "version": COUCHDB_VERSION,
+        "git_sha": "tidegate",
+        "uuid": identity.uuid,
+        "features": ["pluggable-storage-engines", "scheduler"],
+        "vendor": { "name": "Tidegate", "version": identity.version },
+    });
+    json_value(StatusCode::OK, &body)
+}
+
+/// The CouchDB whose dialect this is: clients look at it.
+const COUCHDB_VERSION: &str = "3.5.0";
+
+pub(crate) fn up(cx: &Context) -> Answer {
+    match cx.engine.storage().health() {
+        tidegate_engine::Health::Ok => Ok(json_value(StatusCode::OK, &json!({ "status": "ok", "seeds": {} }))),
+        tidegate_engine::Health::ReadOnly { reason } => {
+            let reason = format!("the storage takes no writes: {reason}");
+            Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", reason))
+        }
+    }
+}
+
+pub(crate) fn uuids(cx: &Context) -> Answer {
+    let count = match cx.query()?.get("count") {
+        None => 1,
+        Some(text) => text.parse().map_err(|_| Error::bad_request("count must be a positive integer"))?,
+    };
+    if count > UUIDS_MAX {
+        return Err(Error::bad_request("count parameter too large"));
+    }
+    let uuids: Vec<_> = (0..count).map(|_| cx.new_uuid()).collect();
+    let etag = uuids.first().map(|first| format!("\"{first}\""));
+    let mut response = json_value(StatusCode::OK, &json!({ "uuids": uuids }));
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    if let Some(etag) = etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
+        headers.insert(header::ETAG, etag);
+    }
+    Ok(response)
+}
+
+pub(crate) async fn all_dbs(cx: &Context) -> Answer {
+    let names = selected_names(cx).await?;
+    let mut body = vec![b'['];
+    for (index, name) in names.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        write_string(&mut body, name.as_str());
+    }
+    body.extend_from_slice(b"]\n");
+    Ok(json(StatusCode::OK, body))
+}
+
+/// The databases between `startkey` and `endkey`, `limit` of them after `skip`.
+async fn selected_names(cx: &Context) -> Result<Vec<DbName>, Error> {
+    let query = cx.query()?;
+    let key = |names: [&str; 2]| -> Result<Option<String>, Error> {
+        let text = names.iter().find_map(|name| query.get(name));
+        text.map(|text| serde_json::from_str(text).map_err(|_| Error::bad_request("invalid_json"))).transpose()
+    };
+    let (start, end) = (key(["startkey", "start_key"])?, key(["endkey", "end_key"])?);
+    let (limit, skip) = (query.integer("limit")?.unwrap_or(usize::MAX), query.integer("skip")?.unwrap_or(0));
+    let descending = query.flag("descending")?.unwrap_or(false);
+    let mut names = cx.engine.database_names(&cx.caller).await?;
+    let (least, greatest) = if descending { (end, start) } else { (start, end) };
+    names.retain(|name| least.as_deref().is_none_or(|least| name.as_str() >= least));
+    names.retain(|name| greatest.as_deref().is_none_or(|greatest| name.as_str() <= greatest));
+    if descending {
+        names.reverse();
+    }
+    Ok(names.into_iter().skip(skip).take(limit).collect())
+}
+
+pub(crate) async fn dbs_info(cx: &Context) -> Answer {
+    let names = selected_names(cx).await?;
+    dbs_info_json(cx, names.iter().map(DbName::as_str)).await
+}
+
+pub(crate) async fn dbs_info_of(cx: &Context, body: Incoming) -> Answer {
+    #[derive(Deserialize)]
+    struct Request {
+        keys: Option<Vec<String>>,
+    }
+    let body = cx.read_json(body).await?;
+    let request: Request = serde_json::from_slice(&body)?;
+    let keys = request.keys.ok_or(Error::bad_request("`keys` member must exist."))?;
+    if keys.len() > DBS_INFO_MAX {
+        return Err(Error::bad_request("`keys` member exceeds the max limit."));
+    }
+    cx.engine.check_admin(&cx.caller)?;
+    dbs_info_json(cx, keys.iter().map(String::as_str)).await
+}
+
+async fn dbs_info_json(cx: &Context, names: impl Iterator<Item = &str>) -> Answer {
+    let mut rows = Vec::new();
+    for key in names {
+        let info = match key.parse::<DbName>() {
+            Ok(name) => match cx.database(&name).await {
+                Ok(db) => Some(info_json(&db).await?),
+                Err(Error(error)) if error.status == StatusCode::NOT_FOUND => None,
+                Err(error) => return Err(error),
+            },
+            Err(_) => None,
+        };
+        rows.push(info.map_or(json!({ "key": key, "error": "not_found" }), |info| json!({ "key": key, "info": info })));
+    }
+    Ok(json_value(StatusCode::OK, &Value::Array(rows)))
+}

@@ -1,0 +1,212 @@
+//! A database that its caller may use.
+
+use crate::{
+    Change, DatabaseInfo, DocRange, DocRow, Document, Error, Feed, Limits, LocalDocument, Order, Purged,
+    document::from_row,
+};
+use tidegate_store::{Listing, Reader};
+use tidegate_types::{DbName, DocId, Rev, Seq};
+
+/// A database whose holder may use it: only the access check makes one.
+#[derive(Clone)]
+pub struct Database {
+    pub(crate) store: tidegate_store::Database,
+    pub(crate) limits: Limits,
+}
+
+/// Which of the revisions somebody offers are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevsDiff {
+    /// Of which document.
+    pub id: DocId,
+    /// Those that aren't here, in the order they were offered.
+    pub missing: Vec<Rev>,
+    /// Leaves that may be their ancestors.
+    pub possible_ancestors: Vec<Rev>,
+}
+
+/// Live documents in the order of their ids, read page by page, all as they were at one moment.
+pub struct DocumentList {
+    reader: Reader,
+    listing: Listing,
+    info: DatabaseInfo,
+    range: DocRange,
+}
+
+impl Database {
+    pub(crate) fn new(store: tidegate_store::Database, limits: Limits) -> Self {
+        Self { store, limits }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &DbName {
+        self.store.name()
+    }
+
+    /// Random; tells the database from another of the same name.
+    pub fn uuid(&self) -> [u8; 8] {
+        self.store.uuid()
+    }
+
+    /// Its counters and settings.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn info(&self) -> Result<DatabaseInfo, Error> {
+        Ok(self.store.info().await?)
+    }
+
+    /// The sequence of the latest durable change.
+    pub fn update_seq(&self) -> Seq {
+        self.store.update_seq()
+    }
+
+    /// Sets how many revisions of each branch are kept.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn set_revs_limit(&self, limit: u64) -> Result<(), Error> {
+        Ok(self.store.set_revs_limit(limit).await?)
+    }
+
+    /// Lets go of the bodies of revisions that were edited since, in the background.
+    ///
+    /// # Errors
+    /// The database is gone.
+    pub fn compact(&self) -> Result<(), Error> {
+        Ok(self.store.compact()?)
+    }
+
+    /// Takes leaves away as if they had never been.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn purge(&self, requests: Vec<(DocId, Vec<Rev>)>) -> Result<Vec<Purged>, Error> {
+        Ok(self.store.purge(requests).await?)
+    }
+
+    /// Which of these revisions aren't here. Documents of which nothing is missing are left out.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn revs_diff(&self, offered: Vec<(DocId, Vec<Rev>)>) -> Result<Vec<RevsDiff>, Error> {
+        let ids: Vec<DocId> = offered.iter().map(|(id, _)| id.clone()).collect();
+        let documents = self.store.reader()?.documents(&ids).await?;
+        let diff = |((id, revs), document): ((DocId, Vec<Rev>), Option<tidegate_store::DocumentState>)| {
+            let Some(document) = document else { return RevsDiff { id, missing: revs, possible_ancestors: Vec::new() } };
+            let missing = document.tree.missing(&revs);
+            let possible_ancestors = document.tree.possible_ancestors(&missing).into_iter().cloned().collect();
+            RevsDiff { id, missing: missing.into_iter().cloned().collect(), possible_ancestors }
+        };
+        let diffs = offered.into_iter().zip(documents).map(diff);
+        Ok(diffs.filter(|diff| !diff.missing.is_empty()).collect())
+    }
+
+    /// The live documents of a range.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn list(&self, range: DocRange) -> Result<DocumentList, Error> {
+        let reader = self.store.reader()?;
+        let info = reader.info().await?;
+        Ok(DocumentList { listing: reader.list(&range), reader, info, range })
+    }
+
+    /// The documents of these ids, deleted ones included, in the order asked for; with the database's state then.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn rows(&self, ids: &[DocId]) -> Result<(DatabaseInfo, Vec<Option<DocRow>>), Error> {
+        let reader = self.store.reader()?;
+        let winners = reader.winners(ids).await?;
+        let rows = winners.into_iter().zip(ids).map(|(winner, id)| winner.map(|winner| DocRow { id: id.clone(), winner }));
+        Ok((reader.info().await?, rows.collect()))
+    }
+
+    /// The local document of this id.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn local(&self, id: &DocId) -> Result<Option<LocalDocument>, Error> {
+        Ok(self.store.reader()?.local(id).await?)
+    }
+
+    /// The local documents of a range, at most `limit`.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn locals(&self, range: &DocRange, limit: usize) -> Result<Vec<LocalDocument>, Error> {
+        Ok(self.store.reader()?.locals(range, limit).await?)
+    }
+
+    /// Writes a local document over what is there.
+    ///
+    /// # Errors
+    /// [`Error::DocumentTooLarge`], the database is gone, or the storage failed.
+    pub async fn put_local(&self, document: LocalDocument) -> Result<(), Error> {
+        if document.members.len() > self.limits.document_bytes_max {
+            return Err(Error::DocumentTooLarge { id: document.id.to_string() });
+        }
+        Ok(self.store.put_local(document).await?)
+    }
+
+    /// Takes a local document away; whether it was there.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn delete_local(&self, id: &DocId) -> Result<bool, Error> {
+        Ok(self.store.delete_local(id).await?)
+    }
+
+    /// A feed of what changes after `since`: subscribed from now on.
+    pub fn follow(&self, since: Seq) -> Feed {
+        self.store.follow(since)
+    }
+
+    /// The changes after `after` up to and including `until`, at most `limit`, as they are now.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn changes(&self, after: Seq, until: Seq, order: Order, limit: usize) -> Result<Vec<Change>, Error> {
+        Ok(self.store.changes(after, until, order, limit).await?)
+    }
+
+    /// How many changes there are after `after`: exact up to 10,000, estimated beyond.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn pending(&self, after: Seq) -> Result<u64, Error> {
+        Ok(self.store.count_changes(after, 10_000).await?)
+    }
+}
+
+impl DocumentList {
+    /// The database's counters at the moment of the list.
+    pub fn info(&self) -> &DatabaseInfo {
+        &self.info
+    }
+
+    /// How many live documents come before the range: counted up to 10,000, `None` beyond.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn offset(&self) -> Result<Option<u64>, Error> {
+        Ok(self.reader.count_before(&self.range, 10_000).await?)
+    }
+
+    /// The next rows, at most `limit`; none at the end.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn next(&mut self, limit: usize) -> Result<Vec<DocRow>, Error> {
+        Ok(self.listing.next(limit).await?)
+    }
+
+    /// The winning revision of a row, with its body.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn document(&self, row: &DocRow) -> Result<Document, Error> {
+        from_row(&self.reader, row).await
+    }
+}

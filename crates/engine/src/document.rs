@@ -1,0 +1,256 @@
+//! Reading revisions.
+
+use crate::{Absence, Attachment, AttachmentReader, Change, Database, DocRow, Error};
+use bytes::Bytes;
+use std::ops::Range;
+use tidegate_revtree::{Body as Stored, Node, Tree};
+use tidegate_store::{DocumentState, Reader};
+use tidegate_types::{DocId, Rev, Seq};
+
+/// One revision of a document, with its body.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The document.
+    pub id: DocId,
+    /// The revision.
+    pub rev: Rev,
+    /// Whether the revision is a tombstone.
+    pub deleted: bool,
+    /// The sequence of the document's latest change.
+    pub seq: Seq,
+    /// The revision's own members as compact JSON text, without braces.
+    pub members: Bytes,
+    /// Its attachments.
+    pub attachments: Vec<Attachment>,
+    /// The document's revisions, where [`Detail::History`] was asked for.
+    pub tree: Option<Tree>,
+}
+
+/// Which revision to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The winner, if the document isn't deleted.
+    Winner,
+    /// This one, even if it is a tombstone.
+    Rev(Rev),
+    /// The leaf that descends from this one; the greatest, if there are several.
+    LatestOf(Rev),
+}
+
+/// How much to read of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// The revision alone.
+    Plain,
+    /// The document's revisions, too.
+    History,
+}
+
+/// Which revisions to read of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenRevs {
+    /// All leaves.
+    All,
+    /// These.
+    These(Vec<Rev>),
+    /// The leaves that descend from these.
+    LatestOf(Vec<Rev>),
+}
+
+/// One of the revisions asked for.
+#[derive(Clone, Debug)]
+pub enum OpenRev {
+    /// It is here.
+    Found(Box<Document>),
+    /// It isn't.
+    Missing(Rev),
+}
+
+/// Whether a revision in a history can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// It can.
+    Available,
+    /// It was compacted away, or never received.
+    Missing,
+    /// It is a tombstone.
+    Deleted,
+}
+
+impl Database {
+    /// One revision of a document.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the storage failed.
+    pub async fn get(&self, id: &DocId, which: &Which, detail: Detail) -> Result<Document, Error> {
+        let reader = self.store.reader()?;
+        match (which, detail) {
+            (Which::Winner, Detail::Plain) => {
+                let winner = reader.winner(id).await?.ok_or(Error::NotFound(Absence::Missing))?;
+                if winner.deleted {
+                    return Err(Error::NotFound(Absence::Deleted));
+                }
+                from_row(&reader, &DocRow { id: id.clone(), winner }).await
+            }
+            (Which::Winner | Which::Rev(_) | Which::LatestOf(_), _) => {
+                let state = reader.document(id).await?.ok_or(Error::NotFound(Absence::Missing))?;
+                let node = select(&state.tree, which)?.clone();
+                let mut document = from_node(&reader, id, &state, &node).await?.ok_or(Error::NotFound(Absence::Missing))?;
+                document.tree = (detail == Detail::History).then_some(state.tree);
+                Ok(document)
+            }
+        }
+    }
+
+    /// Several revisions of a document. An unknown document has none of them: [`OpenRevs::All`] of it is an error.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the storage failed.
+    pub async fn open_revs(&self, id: &DocId, which: &OpenRevs) -> Result<Vec<OpenRev>, Error> {
+        let reader = self.store.reader()?;
+        let Some(state) = reader.document(id).await? else {
+            return match which {
+                OpenRevs::All => Err(Error::NotFound(Absence::Missing)),
+                OpenRevs::These(revs) | OpenRevs::LatestOf(revs) => Ok(revs.iter().cloned().map(OpenRev::Missing).collect()),
+            };
+        };
+        let mut found = Vec::new();
+        for (rev, node) in select_many(&state.tree, which) {
+            let document = match node {
+                Some(node) => from_node(&reader, id, &state, node).await?,
+                None => None,
+            };
+            found.push(match document {
+                Some(document) => OpenRev::Found(Box::new(Document { tree: Some(state.tree.clone()), ..document })),
+                None => OpenRev::Missing(rev),
+            });
+        }
+        Ok(found)
+    }
+
+    /// The winning revision that a change speaks of, tombstones included; `None` if it was changed again and compacted.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn changed_document(&self, change: &Change, detail: Detail) -> Result<Option<Document>, Error> {
+        let reader = self.store.reader()?;
+        let Some(body) = change.winner_body else { return Ok(None) };
+        let Some(body) = reader.body(body).await? else { return Ok(None) };
+        let tree = match detail {
+            Detail::Plain => None,
+            Detail::History => reader.document(&change.id).await?.map(|state| state.tree),
+        };
+        let (members, attachments) = (body.members, body.attachments);
+        let (id, rev, deleted, seq) = (change.id.clone(), change.winner.clone(), change.deleted, change.seq);
+        Ok(Some(Document { id, rev, deleted, seq, members, attachments, tree }))
+    }
+
+    /// The winning revision of a row, with its body.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn row_document(&self, row: &DocRow) -> Result<Document, Error> {
+        from_row(&self.store.reader()?, row).await
+    }
+
+    /// The stored bytes of an attachment, or the part of them that `range` asks for.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn attachment(&self, attachment: &Attachment, range: Option<Range<u64>>) -> Result<AttachmentReader, Error> {
+        Ok(self.store.reader()?.attachment(&attachment.digest, range).await?)
+    }
+}
+
+impl Document {
+    /// The attachment of this name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn attachment(&self, name: &str) -> Result<&Attachment, Error> {
+        let found = self.attachments.iter().find(|attachment| attachment.name == name);
+        found.ok_or(Error::NotFound(Absence::Attachment))
+    }
+
+    /// This revision and its remembered ancestors, newest first. Itself alone without [`Detail::History`].
+    pub fn revisions(&self) -> Vec<&Rev> {
+        match &self.tree {
+            Some(tree) => tree.path(&self.rev).into_iter().map(|node| &node.rev).collect(),
+            None => vec![&self.rev],
+        }
+    }
+
+    /// Its revisions, and which of them can be read.
+    pub fn revs_info(&self) -> Vec<(&Rev, Availability)> {
+        let path = self.tree.as_ref().map(|tree| tree.path(&self.rev)).unwrap_or_default();
+        path.into_iter().map(|node| (&node.rev, availability(node))).collect()
+    }
+
+    /// The document's live leaves besides the winner.
+    pub fn conflicts(&self) -> Vec<&Rev> {
+        self.tree.as_ref().map(Tree::conflicts).unwrap_or_default()
+    }
+
+    /// The document's deleted leaves besides the winner.
+    pub fn deleted_conflicts(&self) -> Vec<&Rev> {
+        self.tree.as_ref().map(Tree::deleted_conflicts).unwrap_or_default()
+    }
+}
+
+fn availability(node: &Node) -> Availability {
+    match (node.deleted, node.body) {
+        (true, _) => Availability::Deleted,
+        (false, Stored::Stored(_)) => Availability::Available,
+        (false, Stored::Missing) => Availability::Missing,
+    }
+}
+
+fn select<'t>(tree: &'t Tree, which: &Which) -> Result<&'t Node, Error> {
+    let missing = Error::NotFound(Absence::Missing);
+    match which {
+        Which::Winner => match tree.winner() {
+            Some(winner) if winner.deleted => Err(Error::NotFound(Absence::Deleted)),
+            winner => winner.ok_or(missing),
+        },
+        Which::Rev(rev) => tree.get(rev).ok_or(missing),
+        Which::LatestOf(rev) => tree.descendants(rev).first().copied().ok_or(missing),
+    }
+}
+
+fn select_many<'t>(tree: &'t Tree, which: &OpenRevs) -> Vec<(Rev, Option<&'t Node>)> {
+    let found = |node: &'t Node| (node.rev.clone(), Some(node));
+    match which {
+        OpenRevs::All => tree.leaves().into_iter().map(found).collect(),
+        OpenRevs::These(revs) => revs.iter().map(|rev| (rev.clone(), tree.get(rev))).collect(),
+        OpenRevs::LatestOf(revs) => {
+            let mut selected: Vec<(Rev, Option<&Node>)> = Vec::new();
+            for rev in revs {
+                let leaves = tree.descendants(rev);
+                let fresh: Vec<_> = leaves.iter().filter(|leaf| !selected.iter().any(|(rev, _)| *rev == leaf.rev)).collect();
+                selected.extend(fresh.into_iter().map(|leaf| found(leaf)));
+                if leaves.is_empty() {
+                    selected.push((rev.clone(), None));
+                }
+            }
+            selected
+        }
+    }
+}
+
+/// The revision of a node; `None` if its body is gone.
+async fn from_node(reader: &Reader, id: &DocId, state: &DocumentState, node: &Node) -> Result<Option<Document>, Error> {
+    let Some(body) = node.body.stored() else { return Ok(None) };
+    let Some(body) = reader.body(body).await? else { return Ok(None) };
+    let (members, attachments) = (body.members, body.attachments);
+    let (id, rev, deleted, seq) = (id.clone(), node.rev.clone(), node.deleted, state.seq);
+    Ok(Some(Document { id, rev, deleted, seq, members, attachments, tree: None }))
+}
+
+pub(crate) async fn from_row(reader: &Reader, row: &DocRow) -> Result<Document, Error> {
+    let missing = Error::NotFound(Absence::Missing);
+    let Some(body) = row.winner.body else { return Err(missing) };
+    let body = reader.body(body).await?.ok_or(missing)?;
+    let (members, attachments) = (body.members, body.attachments);
+    let (id, rev, deleted, seq) = (row.id.clone(), row.winner.rev.clone(), row.winner.deleted, row.winner.seq);
+    Ok(Document { id, rev, deleted, seq, members, attachments, tree: None })
+}

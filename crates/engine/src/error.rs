@@ -1,0 +1,114 @@
+//! What an operation can come to, by what the caller can do about it.
+
+use std::sync::Arc;
+use tidegate_types::DbName;
+
+/// A failed operation. Nothing of it took effect.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The name is unknown or the password wrong.
+    #[error("name or password is incorrect")]
+    BadCredentials,
+    /// Only a known caller may do this: give credentials.
+    #[error("authentication is required")]
+    Unauthorized,
+    /// There is no database of this name.
+    #[error("database {0} does not exist")]
+    NoDatabase(DbName),
+    /// There is a database of this name already.
+    #[error("database {0} exists")]
+    DatabaseExists(DbName),
+    /// The server holds as many databases as it may.
+    #[error("no more than {0} databases are allowed")]
+    TooManyDatabases(usize),
+    /// The document, revision or attachment isn't there.
+    #[error("not found: {0:?}")]
+    NotFound(Absence),
+    /// The edit isn't made on a current leaf: read again, then try again.
+    #[error("document update conflict")]
+    Conflict,
+    /// A stub names an attachment that the parent revision hasn't got.
+    #[error("document {id} has no attachment {name} to refer to")]
+    MissingStub {
+        /// The document's id.
+        id: String,
+        /// The attachment's name.
+        name: String,
+    },
+    /// The document's own text is longer than allowed.
+    #[error("document {id} is too large")]
+    DocumentTooLarge {
+        /// The document's id.
+        id: String,
+    },
+    /// An attachment is longer than allowed.
+    #[error("attachment {name} is too large")]
+    AttachmentTooLarge {
+        /// The attachment's name; empty where none was named.
+        name: String,
+    },
+    /// Content announced as gzip isn't.
+    #[error("attachment {name} is not valid gzip")]
+    BadGzip {
+        /// The attachment's name; empty where none was named.
+        name: String,
+    },
+    /// Too much is waiting: try again later.
+    #[error("the server is overloaded")]
+    Overloaded,
+    /// The storage takes no more writes; the log says why. Reads go on.
+    #[error("the storage takes no writes: {reason}")]
+    ReadOnly {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// The disk is full. Reads go on.
+    #[error("the storage is full")]
+    StorageFull,
+    /// The server is at fault.
+    #[error("the store failed")]
+    Store(#[source] tidegate_store::Error),
+}
+
+/// Why something isn't there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// There is no such document or revision.
+    Missing,
+    /// The document is deleted.
+    Deleted,
+    /// The document is there; it has no attachment of that name.
+    Attachment,
+}
+
+impl From<tidegate_store::Error> for Error {
+    fn from(error: tidegate_store::Error) -> Self {
+        use tidegate_store::Error as Store;
+        match error {
+            Store::NoDatabase(name) => Self::NoDatabase(name),
+            Store::DatabaseExists(name) => Self::DatabaseExists(name),
+            Store::Conflict => Self::Conflict,
+            Store::MissingStub { name } => Self::MissingStub { id: String::new(), name },
+            Store::Overloaded => Self::Overloaded,
+            Store::Failed(error) => match &*error {
+                Store::NoDatabase(name) => Self::NoDatabase(name.clone()),
+                Store::Storage(storage) => Self::of_storage(storage).unwrap_or(Self::Store(Store::Failed(error))),
+                Store::DatabaseExists(_) | Store::Conflict | Store::MissingStub { .. } | Store::Overloaded
+                | Store::Failed(_) | Store::Stopped | Store::Corrupt(_) => Self::Store(Store::Failed(error)),
+            },
+            Store::Storage(ref storage) => Self::of_storage(storage).unwrap_or(Self::Store(error)),
+            Store::Stopped | Store::Corrupt(_) => Self::Store(error),
+        }
+    }
+}
+
+impl Error {
+    /// What a failure of the storage means for the caller, where it isn't simply a failure.
+    fn of_storage(error: &tidegate_kv::Error) -> Option<Self> {
+        match error {
+            tidegate_kv::Error::ReadOnly { reason } => Some(Self::ReadOnly { reason: reason.to_string().into() }),
+            tidegate_kv::Error::Full { .. } => Some(Self::StorageFull),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Writing revisions: stubs are resolved here, before the commit.
+
+use crate::{Database, Encoding, Error, StagedAttachment, Written};
+use bytes::Bytes;
+use tidegate_revtree::Tree;
+use tidegate_store::{Attachment, Edit, History, NewAttachment, Reader, Revpos};
+use tidegate_types::{DocId, Rev};
+
+/// A revision to be written.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Of which document.
+    pub id: DocId,
+    /// Where it stands in the document's history.
+    pub placement: Placement,
+    /// Whether it is a tombstone.
+    pub deleted: bool,
+    /// Its own members as compact JSON text, without braces.
+    pub members: Bytes,
+    /// All its attachments: what isn't here is gone.
+    pub attachments: Vec<AttachmentWrite>,
+}
+
+/// Where a revision stands in the history of its document.
+pub type Placement = History;
+
+/// An attachment of a revision to be written.
+#[derive(Clone, Debug)]
+pub struct AttachmentWrite {
+    /// Its name.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
+    /// In which generation its content changed last, where another replica says so.
+    pub revpos: Option<u64>,
+    /// Its content.
+    pub content: AttachmentContent,
+}
+
+/// Where an attachment's content comes from.
+#[derive(Clone, Debug)]
+pub enum AttachmentContent {
+    /// The parent revision's attachment of the same name, all of it.
+    Stub,
+    /// New, and taken in already.
+    Staged(StagedAttachment),
+}
+
+impl Database {
+    /// Writes revisions, in this order, and answers each when all are durable.
+    ///
+    /// # Errors
+    /// For a single one: [`Error::Conflict`], [`Error::MissingStub`], [`Error::DocumentTooLarge`]. For all of them: the
+    /// database is gone, too much is waiting, or the storage failed.
+    pub async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<Written, Error>>, Error> {
+        let mut edits = Vec::with_capacity(writes.len());
+        let mut refused = Vec::new();
+        for (place, write) in writes.into_iter().enumerate() {
+            match self.resolve(write).await {
+                Ok(edit) => edits.push(edit),
+                Err(error) => refused.push((place, error)),
+            }
+        }
+        let ids: Vec<DocId> = edits.iter().map(|edit| edit.id.clone()).collect();
+        let written = self.store.edit(edits).await?;
+        let outcome = |(written, id): (Result<Written, tidegate_store::Error>, DocId)| written.map_err(|e| name(e.into(), &id));
+        let mut outcomes: Vec<_> = written.into_iter().zip(ids).map(outcome).collect();
+        for (place, error) in refused {
+            outcomes.insert(place, Err(error));
+        }
+        Ok(outcomes)
+    }
+
+    /// Writes one revision.
+    ///
+    /// # Errors
+    /// As [`Database::write`].
+    pub async fn write_one(&self, write: Write) -> Result<Written, Error> {
+        let mut outcomes = self.write(vec![write]).await?;
+        outcomes.pop().unwrap_or(Err(Error::Conflict))
+    }
+
+    async fn resolve(&self, write: Write) -> Result<Edit, Error> {
+        let Write { id, placement, deleted, members, attachments } = write;
+        if members.len() > self.limits.document_bytes_max || attachments.len() > self.limits.attachments_max {
+            return Err(Error::DocumentTooLarge { id: id.to_string() });
+        }
+        let has_stubs = attachments.iter().any(|attachment| matches!(attachment.content, AttachmentContent::Stub));
+        let known = if has_stubs { self.known_attachments(&id, &placement).await? } else { Vec::new() };
+        let resolve = |attachment: AttachmentWrite| match attachment.content {
+            AttachmentContent::Staged(ref staged) => Ok(new_attachment(&attachment, staged)),
+            AttachmentContent::Stub => known
+                .iter()
+                .find(|known| known.name == attachment.name)
+                .map(carried)
+                .ok_or_else(|| Error::MissingStub { id: id.to_string(), name: attachment.name.clone() }),
+        };
+        let attachments = attachments.into_iter().map(resolve).collect::<Result<_, _>>()?;
+        Ok(Edit { id, history: placement, deleted, members, attachments })
+    }
+
+    /// The attachments that stubs of this revision may refer to: those of its nearest ancestor that can be read.
+    async fn known_attachments(&self, id: &DocId, placement: &Placement) -> Result<Vec<Attachment>, Error> {
+        let reader = self.store.reader()?;
+        let Some(state) = reader.document(id).await? else { return Ok(Vec::new()) };
+        match placement {
+            History::Edit { parent: Some(parent), .. } => readable(&reader, &state.tree, std::slice::from_ref(parent)).await,
+            History::Edit { parent: None, .. } => Ok(Vec::new()),
+            History::Replicated(path) => readable(&reader, &state.tree, path).await,
+        }
+    }
+}
+
+async fn readable(reader: &Reader, tree: &Tree, path: &[Rev]) -> Result<Vec<Attachment>, Error> {
+    for node in path.iter().filter_map(|rev| tree.get(rev)) {
+        if let Some(seq) = node.body.stored() {
+            return Ok(reader.body(seq).await?.map(|body| body.attachments).unwrap_or_default());
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn carried(known: &Attachment) -> NewAttachment {
+    NewAttachment {
+        name: known.name.clone(),
+        content_type: known.content_type.clone(),
+        revpos: Revpos::At(known.revpos),
+        digest: known.digest,
+        length: known.length,
+        encoding: known.encoding,
+        content: None,
+        stored_length: known.stored_length,
+    }
+}
+
+fn new_attachment(attachment: &AttachmentWrite, staged: &StagedAttachment) -> NewAttachment {
+    let stored_length = staged.content.length();
+    NewAttachment {
+        name: attachment.name.clone(),
+        content_type: attachment.content_type.clone(),
+        revpos: attachment.revpos.map_or(Revpos::New, Revpos::At),
+        digest: staged.content.digest(),
+        length: match staged.encoding {
+            Encoding::Identity => stored_length,
+            Encoding::Gzip => staged.length,
+        },
+        encoding: staged.encoding,
+        content: Some(staged.content.clone()),
+        stored_length,
+    }
+}
+
+/// Says of which document a stub is missing.
+fn name(error: Error, of: &DocId) -> Error {
+    match error {
+        Error::MissingStub { name, .. } => Error::MissingStub { id: of.to_string(), name },
+        other => other,
+    }
+}

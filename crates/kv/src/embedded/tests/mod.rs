@@ -1,0 +1,4 @@
+//! What happens when the disk fails or lost something.
+
+mod damage;
+mod failure;

@@ -1,0 +1,198 @@
+//! The readable state: one table of a `redb` file, and the mark of the log up to which it holds everything.
+
+use std::{
+    fs::OpenOptions,
+    ops::Bound,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
+
+use redb::{
+    Database, Durability, ReadableDatabase, StorageError, Table, TableDefinition, TableError,
+    WriteTransaction,
+};
+
+use super::{Op, View, log::Mark, shared::Shared, tree_file::TreeFile};
+use crate::{Error, error::IoContext};
+
+const DATA: TableDefinition<&[u8], &[u8]> = TableDefinition::new("data");
+const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// The mark: position, segment and offset, each as 8 bytes.
+const MARK: &str = "mark";
+
+/// The tree, open for writing.
+pub(crate) struct Tree {
+    database: Database,
+    path: Arc<Path>,
+}
+
+/// A group that is being applied. Dropped, it never was.
+pub(crate) struct Change<'a> {
+    tree: &'a Tree,
+    transaction: WriteTransaction,
+}
+
+impl std::fmt::Debug for Tree {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Tree").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Tree {
+    /// Opens the tree, making an empty one if the file is new.
+    pub(crate) fn open(path: &Path, cache_bytes: usize, shared: &Arc<Shared>) -> Result<Self, Error> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = TreeFile::new(file.at("open", path)?, Arc::clone(shared)).at("open", path)?;
+        let mut builder = Database::builder();
+        builder.set_cache_size(cache_bytes);
+        // A damaged file can make it panic.
+        let opened = catch_unwind(AssertUnwindSafe(|| builder.create_with_backend(file)));
+        let database = match opened {
+            Ok(opened) => opened.map_err(|error| failed("open", path, error))?,
+            Err(_) => return Err(damaged(path, "the tree's structure is broken".to_owned())),
+        };
+        Ok(Self { database, path: path.into() })
+    }
+
+    /// The place in the log up to which the tree held everything when it was last made durable; none in a new tree.
+    pub(crate) fn mark(&self) -> Result<Option<Mark>, Error> {
+        let read = self.database.begin_read().map_err(|error| self.failed("read", error))?;
+        let table = match read.open_table(META) {
+            Ok(table) => table,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(error) => return Err(self.failed("read", error)),
+        };
+        let Some(mark) = table.get(MARK).map_err(|error| self.failed("read", error))? else { return Ok(None) };
+        decode_mark(mark.value()).map(Some).ok_or_else(|| damaged(&self.path, "the mark has a wrong length".to_owned()))
+    }
+
+    /// The state as it is now, which is the commit at `position`.
+    pub(crate) fn view(&self, position: u64) -> Result<Arc<View>, Error> {
+        let read = self.database.begin_read().map_err(|error| self.failed("read", error))?;
+        let table = read.open_table(DATA).map_err(|error| self.failed("read", error))?;
+        Ok(Arc::new(View::new(position, table, Arc::clone(&self.path))))
+    }
+
+    /// Begins a change. There is one at a time.
+    pub(crate) fn change(&self) -> Result<Change<'_>, Error> {
+        let transaction = self.database.begin_write().map_err(|error| self.failed("begin to write", error))?;
+        Ok(Change { tree: self, transaction })
+    }
+
+    /// Makes everything durable, with the place in the log up to which that is.
+    pub(crate) fn checkpoint(&self, mark: Mark) -> Result<(), Error> {
+        let mut change = self.change()?;
+        // With the allocator's state in the commit, opening after a kill need not walk the whole tree.
+        change.transaction.set_quick_repair(true);
+        {
+            // Both tables exist from the first checkpoint on.
+            change.table()?;
+            let mut meta = change.transaction.open_table(META).map_err(|error| self.failed("write", error))?;
+            meta.insert(MARK, encode_mark(mark).as_slice()).map_err(|error| self.failed("write", error))?;
+        }
+        change.transaction.commit().map_err(|error| self.failed("make a checkpoint", error))
+    }
+
+    /// Closes the file, with what was committed.
+    pub(crate) fn close(self) -> Result<(), Error> {
+        let Self { database, path } = self;
+        database.close().map_err(|error| failed("close", &path, error))
+    }
+
+    fn failed(&self, action: &'static str, error: impl Into<redb::Error>) -> Error {
+        failed(action, &self.path, error)
+    }
+}
+
+impl<'a> Change<'a> {
+    /// Applies writes in their order; the last one of a key counts.
+    pub(crate) fn apply<'o>(&self, ops: impl IntoIterator<Item = &'o Op>) -> Result<(), Error> {
+        let mut table = self.table()?;
+        let mut points = Points::default();
+        for op in ops {
+            match op {
+                Op::Put(key, value) => points.push(key, Some(value)),
+                Op::Delete(key) => points.push(key, None),
+                Op::DeleteRange(range) => {
+                    points.apply(&mut table).map_err(|error| self.tree.failed("write", error))?;
+                    let bounds: (Bound<&[u8]>, Bound<&[u8]>) = range.bounds();
+                    table
+                        .retain_in::<&[u8], _>(bounds, |_, _| false)
+                        .map_err(|error| self.tree.failed("write", error))?;
+                }
+            }
+        }
+        points.apply(&mut table).map_err(|error| self.tree.failed("write", error))
+    }
+
+    /// Commits in memory: readable, but durable only with the next checkpoint.
+    pub(crate) fn commit(mut self) -> Result<(), Error> {
+        let failed = |error: redb::Error| self.tree.failed("commit", error);
+        self.transaction.set_durability(Durability::None).map_err(|error| failed(error.into()))?;
+        self.transaction.commit().map_err(|error| failed(error.into()))
+    }
+
+    fn table(&self) -> Result<Table<'_, &'static [u8], &'static [u8]>, Error> {
+        self.transaction.open_table(DATA).map_err(|error| self.tree.failed("write", error))
+    }
+}
+
+/// Writes of single keys, gathered to be applied in key order: neighbours share the pages they change.
+#[derive(Default)]
+struct Points<'a> {
+    writes: Vec<(&'a [u8], Option<&'a [u8]>)>,
+}
+
+impl<'a> Points<'a> {
+    fn push(&mut self, key: &'a [u8], value: Option<&'a bytes::Bytes>) {
+        self.writes.push((key, value.map(bytes::Bytes::as_ref)));
+    }
+
+    fn apply(&mut self, table: &mut Table<'_, &'static [u8], &'static [u8]>) -> Result<(), StorageError> {
+        // Stable: of one key's writes, the last one stays the last one.
+        self.writes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut writes = self.writes.drain(..).peekable();
+        while let Some((key, value)) = writes.next() {
+            if writes.peek().is_some_and(|(next, _)| *next == key) {
+                continue;
+            }
+            match value {
+                Some(value) => drop(table.insert(key, value)?),
+                None => drop(table.remove(key)?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An error of the tree in our words.
+pub(crate) fn failed(action: &'static str, path: &Path, error: impl Into<redb::Error>) -> Error {
+    match error.into() {
+        redb::Error::DatabaseClosed => Error::Closed,
+        redb::Error::Corrupted(detail) => damaged(path, detail),
+        redb::Error::DatabaseAlreadyOpen => Error::Locked { path: path.to_owned() },
+        #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum, and open to more variants")]
+        other => Error::Tree { action, source: Box::new(other) },
+    }
+}
+
+fn damaged(path: &Path, detail: String) -> Error {
+    Error::Corrupt { file: path.to_owned(), offset: 0, detail }
+}
+
+fn encode_mark(mark: Mark) -> Vec<u8> {
+    [mark.position, mark.segment, mark.offset].into_iter().flat_map(u64::to_le_bytes).collect()
+}
+
+fn decode_mark(bytes: &[u8]) -> Option<Mark> {
+    let (fields, rest) = bytes.as_chunks::<8>();
+    match (fields, rest) {
+        ([position, segment, offset], []) => Some(Mark {
+            position: u64::from_le_bytes(*position),
+            segment: u64::from_le_bytes(*segment),
+            offset: u64::from_le_bytes(*offset),
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,280 @@
+//! The tree's file: the usual one, except that a full disk doesn't break it.
+//!
+//! The tree takes a failed write for final: it refuses every later read that its cache can't answer. A full disk is no
+//! reason for that. So what can't be written is held in memory, where reads find it, and the sync of the checkpoint waits
+//! until there is space, refusing the transactions that come meanwhile. What the log has is never lost either way.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    ops::Bound,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use redb::{BackendError, StorageBackend, backends::FileBackend};
+
+use super::shared::Shared;
+use crate::error::is_full;
+
+const BLOCK: usize = 4096;
+const RETRY: Duration = Duration::from_millis(200);
+
+/// The file, and the blocks that found no space on the disk.
+#[derive(Debug)]
+pub(crate) struct TreeFile<B = FileBackend> {
+    disk: B,
+    /// Whether `held` has any; read without the lock.
+    holding: AtomicBool,
+    held: Mutex<BTreeMap<u64, Box<[u8; BLOCK]>>>,
+    shared: Arc<Shared>,
+}
+
+impl TreeFile {
+    pub(crate) fn new(file: File, shared: Arc<Shared>) -> io::Result<Self> {
+        Self::over(FileBackend::new(file).map_err(io::Error::other)?, shared)
+    }
+}
+
+impl<B: StorageBackend> TreeFile<B> {
+    fn over(disk: B, shared: Arc<Shared>) -> io::Result<Self> {
+        let file = Self { disk, holding: AtomicBool::new(false), held: Mutex::default(), shared };
+        file.note_length(file.disk.len()?);
+        Ok(file)
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<u64, Box<[u8; BLOCK]>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_length(&self, length: u64) {
+        self.shared.counters.tree_bytes.store(length, Ordering::Relaxed);
+    }
+
+    /// Keeps `data` in memory. Blocks that it covers in part are completed from what is there.
+    fn hold(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut held = self.held();
+        let (mut at, mut rest) = (offset, data);
+        while !rest.is_empty() {
+            let start = at - at % BLOCK as u64;
+            let within = to_usize(at - start)?;
+            let (part, after) = rest.split_at_checked(BLOCK - within).unwrap_or((rest, &[]));
+            if !held.contains_key(&start) {
+                let block = if part.len() == BLOCK { Box::new([0; BLOCK]) } else { self.read_block(start)? };
+                held.insert(start, block);
+            }
+            if let Some(place) = held.get_mut(&start).and_then(|block| block.get_mut(within..within + part.len())) {
+                place.copy_from_slice(part);
+            }
+            at += part.len() as u64;
+            rest = after;
+        }
+        self.holding.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn read_block(&self, start: u64) -> io::Result<Box<[u8; BLOCK]>> {
+        let mut block = Box::new([0; BLOCK]);
+        let there = self.disk.len()?.saturating_sub(start).min(BLOCK as u64);
+        if let Some(place) = block.get_mut(..to_usize(there)?) {
+            self.disk.read(start, place)?;
+        }
+        Ok(block)
+    }
+
+    /// Writes what is held, as far as there is space.
+    fn write_held(&self) -> io::Result<()> {
+        let mut held = self.held();
+        let length = self.disk.len()?;
+        while let Some(entry) = held.first_entry() {
+            let start = *entry.key();
+            let there = to_usize(length.saturating_sub(start).min(BLOCK as u64))?;
+            self.disk.write(start, entry.get().get(..there).unwrap_or_default())?;
+            entry.remove();
+        }
+        self.holding.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Writes what is held, waiting for space and refusing transactions while there is none.
+    fn wait_for_space(&self) -> io::Result<()> {
+        while self.holding.load(Ordering::Acquire) {
+            let Err(error) = self.write_held() else { break };
+            // Opening and closing don't wait.
+            if !is_full(&error) || !self.shared.is_published() || self.shared.queue.is_closing() {
+                return Err(error);
+            }
+            let reason = format!("a checkpoint waits for space: {error}");
+            self.shared.gate.is_full(&reason);
+            for request in self.shared.queue.drain_after(RETRY) {
+                request.answer(Err(self.shared.gate.full(&reason)));
+            }
+        }
+        self.shared.gate.has_space();
+        Ok(())
+    }
+}
+
+impl<B: StorageBackend> StorageBackend for TreeFile<B> {
+    fn len(&self) -> io::Result<u64> {
+        self.disk.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        if !self.holding.load(Ordering::Acquire) {
+            return self.disk.read(offset, out);
+        }
+        let held = self.held();
+        self.disk.read(offset, out)?;
+        let first = offset - offset % BLOCK as u64;
+        for (start, block) in held.range(first..offset + out.len() as u64) {
+            let (skip_block, skip_out) = (to_usize(offset.saturating_sub(*start))?, to_usize(start.saturating_sub(offset))?);
+            let from = block.iter().skip(skip_block);
+            for (place, byte) in out.iter_mut().skip(skip_out).zip(from) {
+                *place = *byte;
+            }
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut held = self.held();
+        self.disk.set_len(len)?;
+        held.retain(|start, _| *start < len);
+        self.note_length(len);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        if self.holding.load(Ordering::Acquire) {
+            self.wait_for_space()?;
+        }
+        self.disk.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if self.holding.load(Ordering::Acquire) {
+            return self.hold(offset, data);
+        }
+        match self.disk.write(offset, data) {
+            Err(error) if is_full(&error) => self.hold(offset, data),
+            other => other,
+        }
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.disk.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.disk.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.disk.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.disk.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.disk.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.disk.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.disk.query_lock_range(start, end)
+    }
+}
+
+fn to_usize(number: u64) -> io::Result<usize> {
+    usize::try_from(number).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+    use crate::Limits;
+
+    /// A disk with room for so many more writes.
+    #[derive(Debug)]
+    struct SmallDisk {
+        content: InMemoryBackend,
+        room: Arc<AtomicU64>,
+    }
+
+    impl StorageBackend for SmallDisk {
+        fn len(&self) -> io::Result<u64> {
+            self.content.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.content.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.content.set_len(len)
+        }
+        fn sync_data(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            let less = |room: u64| room.checked_sub(1);
+            let had = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            had.map_err(|_| io::ErrorKind::StorageFull)?;
+            self.content.write(offset, data)
+        }
+    }
+
+    fn small(room: u64) -> (TreeFile<SmallDisk>, Arc<AtomicU64>) {
+        let room = Arc::new(AtomicU64::new(room));
+        let disk = SmallDisk { content: InMemoryBackend::new(), room: Arc::clone(&room) };
+        disk.set_len(4 * BLOCK as u64).unwrap();
+        (TreeFile::over(disk, Arc::new(Shared::new(Limits::default()))).unwrap(), room)
+    }
+
+    fn read(file: &TreeFile<SmallDisk>, offset: u64, length: usize) -> Vec<u8> {
+        let mut out = vec![0; length];
+        file.read(offset, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn what_finds_no_space_is_read_from_memory_and_written_later() {
+        let (file, room) = small(1);
+        file.write(0, &[1; 3 * BLOCK]).unwrap();
+        file.write(100, &[2; 50]).unwrap();
+        file.write(BLOCK as u64, &[3; 2 * BLOCK]).unwrap();
+        let expected = [vec![1; 100], vec![2; 50], vec![1; BLOCK - 150], vec![3; 2 * BLOCK]].concat();
+        assert_eq!(read(&file, 0, 3 * BLOCK), expected);
+        assert_eq!(read(&file, 90, 70), expected[90..160]);
+        // While the store is opened nobody waits.
+        assert_eq!(file.sync_data().unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(read(&file, 0, 3 * BLOCK), expected);
+        room.store(100, Ordering::Relaxed);
+        file.sync_data().unwrap();
+        assert!(file.held().is_empty());
+        assert_eq!(read(&file, 0, 3 * BLOCK), expected);
+    }
+
+    #[test]
+    fn what_lies_beyond_a_shorter_length_is_dropped() {
+        let (file, room) = small(0);
+        file.write(0, &[1; 4 * BLOCK]).unwrap();
+        file.set_len(BLOCK as u64).unwrap();
+        room.store(100, Ordering::Relaxed);
+        file.sync_data().unwrap();
+        assert_eq!(file.len().unwrap(), BLOCK as u64);
+        assert_eq!(read(&file, 0, BLOCK), [1; BLOCK]);
+    }
+}

@@ -1,0 +1,280 @@
+//! What the server is told: a TOML file, then the environment, then flags, the later before the earlier.
+//!
+//! An unknown key or a bad value is refused with the line that holds it. A server that strangers can reach is refused
+//! without an administrator.
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// All settings, checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) data: PathBuf,
+    pub(crate) couch: Address,
+    pub(crate) metrics: Address,
+    pub(crate) admins: Admins,
+    pub(crate) cors: CorsFile,
+    pub(crate) limits: LimitsFile,
+    pub(crate) log: LogFile,
+    pub(crate) realm: Option<String>,
+}
+
+/// Who administers the server.
+#[derive(Debug)]
+pub(crate) enum Admins {
+    /// Everybody who reaches it.
+    Open,
+    /// These names, by password.
+    Named(BTreeMap<String, String>),
+}
+
+/// Where a listener listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Off,
+    At(SocketAddr),
+}
+
+/// The addresses on the command line or in the environment.
+#[derive(Debug, Args)]
+pub(crate) struct Addresses {
+    /// CouchDB's protocol: an address, or `off` [default: 127.0.0.1:5984]
+    #[arg(long, value_name = "ADDRESS", env = "TIDEGATE_COUCH")]
+    couch: Option<Address>,
+    /// Metrics for Prometheus: an address, or `off` [default: 127.0.0.1:4986]
+    #[arg(long, value_name = "ADDRESS", env = "TIDEGATE_METRICS")]
+    metrics: Option<Address>,
+    /// Sync Gateway's public protocol: not in this version, so only `off`
+    #[arg(long, value_name = "off", env = "TIDEGATE_GATEWAY")]
+    gateway: Option<Address>,
+    /// Sync Gateway's admin protocol: not in this version, so only `off`
+    #[arg(long, value_name = "off", env = "TIDEGATE_ADMIN")]
+    admin: Option<Address>,
+    /// beanstalkd's protocol: not in this version, so only `off`
+    #[arg(long, value_name = "off", env = "TIDEGATE_JOBS")]
+    jobs: Option<Address>,
+}
+
+/// The file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    data: Option<PathBuf>,
+    couch: CouchFile,
+    metrics: MetricsFile,
+    admins: BTreeMap<String, String>,
+    cors: CorsFile,
+    limits: LimitsFile,
+    log: LogFile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CouchFile {
+    listen: Option<Address>,
+    realm: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct MetricsFile {
+    listen: Option<Address>,
+}
+
+/// `[cors]`: which web pages may call.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CorsFile {
+    /// Such as `https://app.example.com`, or `*` for all.
+    pub(crate) origins: Vec<String>,
+    pub(crate) credentials: bool,
+}
+
+/// `[limits]`: how much is too much.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsFile {
+    pub(crate) max_document_size: usize,
+    pub(crate) max_attachment_size: u64,
+    pub(crate) max_http_request_size: u64,
+    pub(crate) max_databases: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) max_feeds: usize,
+    pub(crate) changes_timeout_ms: u64,
+    pub(crate) body_timeout_ms: u64,
+    pub(crate) header_timeout_ms: u64,
+    pub(crate) drain_timeout_ms: u64,
+    pub(crate) cache_bytes: usize,
+}
+
+impl Default for LimitsFile {
+    fn default() -> Self {
+        Self {
+            max_document_size: 8_000_000,
+            max_attachment_size: 1 << 30,
+            max_http_request_size: 4 << 30,
+            max_databases: 100_000,
+            max_connections: 50_000,
+            max_feeds: 40_000,
+            changes_timeout_ms: 60_000,
+            body_timeout_ms: 60_000,
+            header_timeout_ms: 30_000,
+            drain_timeout_ms: 30_000,
+            cache_bytes: 256 << 20,
+        }
+    }
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogFile {
+    /// Such as `info`, or `warn,tidegate_couch=debug`.
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+impl Default for LogFile {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Config {
+    /// For `tidegate dev`: open, so loopback only; any web page on this machine may call.
+    pub(crate) fn dev(data: PathBuf, addresses: Addresses) -> Result<Self> {
+        let log = LogFile { level: "warn".to_owned(), format: LogFormat::Text };
+        let cors = CorsFile { origins: vec!["*".to_owned()], credentials: true };
+        let file = File { data: Some(data), cors, log, ..File::default() };
+        let config = Self::merge(file, None, addresses, Admins::Open)?;
+        for (name, address) in [("couch", config.couch), ("metrics", config.metrics)] {
+            ensure!(
+                address.is_loopback(),
+                "`dev` lets everybody in, so --{name} must be on loopback; use `tidegate serve` to be reached from elsewhere"
+            );
+        }
+        Ok(config)
+    }
+
+    /// For `tidegate serve`: as the file says.
+    pub(crate) fn serve(path: &Path, data: Option<PathBuf>, addresses: Addresses) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+        let mut file: File = toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+        let admins = Admins::Named(std::mem::take(&mut file.admins));
+        if let Admins::Named(admins) = &admins {
+            ensure!(
+                !admins.is_empty() && admins.iter().all(|(name, password)| !name.is_empty() && !password.is_empty()),
+                "{}: no administrator is named, so nobody could use the server; add\n\n[admins]\nadmin = \"a good password\"\n",
+                path.display()
+            );
+        }
+        Self::merge(file, data, addresses, admins)
+    }
+
+    fn merge(file: File, data: Option<PathBuf>, addresses: Addresses, admins: Admins) -> Result<Self> {
+        addresses.check_later()?;
+        let Some(data) = data.or(file.data) else { bail!("say where the data lies: `data = \"…\"` or --data DIR") };
+        Ok(Self {
+            data,
+            couch: addresses.couch.or(file.couch.listen).unwrap_or(Address::loopback(5984)),
+            metrics: addresses.metrics.or(file.metrics.listen).unwrap_or(Address::loopback(4986)),
+            admins,
+            cors: file.cors,
+            limits: file.limits,
+            log: file.log,
+            realm: file.couch.realm,
+        })
+    }
+}
+
+impl Addresses {
+    /// Refuses addresses of listeners that this version hasn't got.
+    fn check_later(&self) -> Result<()> {
+        for (name, address) in [("gateway", self.gateway), ("admin", self.admin), ("jobs", self.jobs)] {
+            ensure!(
+                matches!(address, None | Some(Address::Off)),
+                "--{name}: this version has no such listener yet; leave the flag out or say `off`"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Address {
+    const fn loopback(port: u16) -> Self {
+        Self::At(SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port))
+    }
+
+    fn is_loopback(self) -> bool {
+        match self {
+            Self::Off => true,
+            Self::At(address) => address.ip().is_loopback(),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        text.parse().map(Self::At).map_err(|_| format!("{text:?} is neither an address such as 127.0.0.1:5984 nor `off`"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &[&str]) {
+        let error = toml::from_str::<File>(text).unwrap_err().to_string();
+        for part in expected {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_shown_with_their_line() {
+        check("data = \"x\"\n[couch]\nlisten = \"nowhere\"\n", &["line 3", "listen = \"nowhere\"", "neither an address"]);
+        check("[couch]\nport = 5984\n", &["line 2", "port", "unknown field"]);
+        check("[limits]\nmax_document_size = \"big\"\n", &["line 2", "max_document_size"]);
+    }
+
+    #[test]
+    fn flags_come_before_the_file() {
+        let file: File = toml::from_str("data = \"x\"\n[couch]\nlisten = \"127.0.0.1:1\"\n").unwrap();
+        let couch = Some(Address::loopback(2));
+        let addresses = Addresses { couch, metrics: Some(Address::Off), gateway: None, admin: None, jobs: None };
+        let config = Config::merge(file, None, addresses, Admins::Open).unwrap();
+        assert_eq!((config.couch, config.metrics), (Address::loopback(2), Address::Off));
+    }
+
+    #[test]
+    fn dev_stays_on_loopback() {
+        let couch = Some("0.0.0.0:1".parse().unwrap());
+        let addresses = Addresses { couch, metrics: None, gateway: None, admin: None, jobs: None };
+        assert!(Config::dev("x".into(), addresses).unwrap_err().to_string().contains("loopback"));
+    }
+}

@@ -1,0 +1,34 @@
+//! Who this server is: an id that stays with its data.
+
+use anyhow::{Context, Result};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+};
+
+const FILE: &str = "server-id";
+
+/// The server's id, 32 hexadecimal digits, made at the first start and kept beside the data.
+pub(crate) fn load(data: &Path) -> Result<String> {
+    let path = data.join(FILE);
+    if let Ok(text) = fs::read_to_string(&path) {
+        let id = text.trim();
+        if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(id.to_owned());
+        }
+    }
+    let id = format!("{:032x}", rand::random::<u128>());
+    write(data, &id).with_context(|| format!("could not write {}", path.display()))?;
+    Ok(id)
+}
+
+/// Written beside and renamed, so that a crash leaves the old or the new.
+fn write(data: &Path, id: &str) -> std::io::Result<()> {
+    let fresh = data.join(format!("{FILE}.new"));
+    let mut file = File::create(&fresh)?;
+    writeln!(file, "{id}")?;
+    file.sync_all()?;
+    fs::rename(&fresh, data.join(FILE))?;
+    File::open(data)?.sync_all()
+}

@@ -1,0 +1,133 @@
+//! Figures for Prometheus: on `/metrics` of the metrics listener.
+
+use http::{HeaderValue, Request, Response, StatusCode};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use std::{sync::Arc, sync::atomic::AtomicU64, time::Duration};
+use tidegate_engine::{Engine, Health};
+use tidegate_http::{Body, respond};
+
+/// The figures, as they are counted.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Histogram,
+    storage: StorageGauges,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    status: u16,
+}
+
+/// The storage counts for itself; these are read from it when somebody asks.
+#[derive(Default)]
+struct StorageGauges {
+    commits: Gauge,
+    groups: Gauge,
+    syncs: Gauge,
+    log_bytes: Gauge,
+    checkpoints: Gauge,
+    checkpoint_seconds: Gauge<f64, AtomicU64>,
+    tree_bytes: Gauge,
+    read_only: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("tidegate");
+        let requests = Family::default();
+        registry.register("http_requests", "Requests answered", requests.clone());
+        let seconds = Histogram::new([0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]);
+        let help = "Time from a request's head to its answer's head";
+        registry.register_with_unit("http_request_duration", help, Unit::Seconds, seconds.clone());
+        let storage = StorageGauges::default();
+        storage.register(registry.sub_registry_with_prefix("storage"));
+        Self { inner: Arc::new(Inner { registry, requests, seconds, storage }) }
+    }
+
+    /// Counts a request that was answered.
+    pub(crate) fn count(&self, method: &http::Method, status: StatusCode, took: Duration) {
+        let labels = RequestLabels { method: known(method), status: status.as_u16() };
+        self.inner.requests.get_or_create(&labels).inc();
+        self.inner.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Answers a request to the metrics listener.
+    pub(crate) fn answer(&self, engine: &Engine, request: &Request<hyper::body::Incoming>) -> Response<Body> {
+        match request.uri().path() {
+            "/metrics" => self.render(engine),
+            "/health" => health(engine),
+            _ => text(StatusCode::NOT_FOUND, "try /metrics or /health\n".to_owned()),
+        }
+    }
+
+    fn render(&self, engine: &Engine) -> Response<Body> {
+        self.inner.storage.read(engine);
+        let mut out = String::new();
+        match encode(&mut out, &self.inner.registry) {
+            Ok(()) => text(StatusCode::OK, out),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+}
+
+impl StorageGauges {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("commits", "Transactions committed since the start", self.commits.clone());
+        registry.register("groups", "Groups they were committed in", self.groups.clone());
+        registry.register("log_syncs", "Times the commit log was synced", self.syncs.clone());
+        registry.register("log_bytes", "Bytes written to the commit log", self.log_bytes.clone());
+        registry.register("checkpoints", "Checkpoints of the tree", self.checkpoints.clone());
+        registry.register("checkpoint_seconds", "Time spent in checkpoints", self.checkpoint_seconds.clone());
+        registry.register("tree_bytes", "Length of the tree's file", self.tree_bytes.clone());
+        registry.register("read_only", "1 if the storage takes no more writes", self.read_only.clone());
+    }
+
+    fn read(&self, engine: &Engine) {
+        let stats = engine.storage().stats();
+        let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.commits, stats.commits);
+        set(&self.groups, stats.groups);
+        set(&self.syncs, stats.log_syncs);
+        set(&self.log_bytes, stats.log_bytes);
+        set(&self.checkpoints, stats.checkpoints);
+        self.checkpoint_seconds.set(stats.checkpoint_time.as_secs_f64());
+        set(&self.tree_bytes, stats.tree_bytes);
+        set(&self.read_only, u64::from(stats.read_only.is_some()));
+    }
+}
+
+fn health(engine: &Engine) -> Response<Body> {
+    match engine.storage().health() {
+        Health::Ok => text(StatusCode::OK, "ok\n".to_owned()),
+        Health::ReadOnly { reason } => text(StatusCode::SERVICE_UNAVAILABLE, format!("read-only: {reason}\n")),
+    }
+}
+
+fn text(status: StatusCode, text: String) -> Response<Body> {
+    respond::bytes(status, HeaderValue::from_static("text/plain; version=1.0.0; charset=utf-8"), text.into())
+}
+
+/// Methods by name; a client's inventions are one, so that it can't grow the table.
+fn known(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "COPY" => "COPY",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}

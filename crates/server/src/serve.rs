@@ -1,0 +1,144 @@
+//! Starting, running, stopping.
+
+use crate::{
+    clock,
+    config::{Address, Admins, Config, CorsFile},
+    identity, limits,
+    listener::{Connections, Listener},
+    logging,
+    metrics::Metrics,
+    observe::Observer,
+};
+use anyhow::{Context, Result};
+use std::{io::Write, sync::Arc, time::Duration};
+use tidegate_couch::{Couch, Settings};
+use tidegate_engine::{Engine, Identity, Limits, Options};
+use tidegate_http::{
+    BodyLimits,
+    cors::{CorsOptions, Credentials, Origins},
+};
+use tidegate_kv::{EmbeddedOptions, Kv};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Semaphore,
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Runs a server until it is told to stop.
+pub(crate) fn run(config: Config) -> Result<()> {
+    logging::start(&config.log)?;
+    limits::raise_open_files();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<()> {
+    let engine = open(&config).await?;
+    let draining = CancellationToken::new();
+    let connections = Connections {
+        tasks: TaskTracker::new(),
+        draining: draining.clone(),
+        places: Arc::new(Semaphore::new(config.limits.max_connections)),
+        header_timeout: Duration::from_millis(config.limits.header_timeout_ms),
+    };
+    let metrics = Metrics::new();
+    let mut lines = Vec::new();
+    let listeners = TaskTracker::new();
+    if let Address::At(address) = config.couch {
+        let listener = Listener::bind(address).await?;
+        lines.push(format!("couch    http://{}", listener.address));
+        let couch = Couch::new(engine.clone(), settings(&config), connections.tasks.clone(), draining.clone());
+        let observer = Observer::new(metrics.clone());
+        let answer = move |request| observer.clone().call(couch.clone(), request);
+        drop(listeners.spawn(listener.run(connections.clone(), answer)));
+    }
+    if let Address::At(address) = config.metrics {
+        let listener = Listener::bind(address).await?;
+        lines.push(format!("metrics  http://{}/metrics", listener.address));
+        let engine = engine.clone();
+        let answer = move |request| std::future::ready(metrics.answer(&engine, &request));
+        drop(listeners.spawn(listener.run(connections.clone(), answer)));
+    }
+    announce(&lines)?;
+    stop_signal().await?;
+    draining.cancel();
+    stop(&config, &engine, &listeners, &connections.tasks).await
+}
+
+/// Opens the storage and what lives in it.
+async fn open(config: &Config) -> Result<Engine> {
+    let mut options = EmbeddedOptions::new(&config.data);
+    options.cache_bytes = config.limits.cache_bytes;
+    let opening = || format!("could not open the data in {}", config.data.display());
+    let kv = Kv::open_embedded(options).await.with_context(opening)?;
+    let identity = Identity { version: env!("CARGO_PKG_VERSION"), uuid: identity::load(&config.data)? };
+    let admins = match &config.admins {
+        Admins::Open => tidegate_engine::Admins::Open,
+        Admins::Named(admins) => tidegate_engine::Admins::named(admins.clone()),
+    };
+    let limits = Limits {
+        document_bytes_max: config.limits.max_document_size,
+        attachment_bytes_max: config.limits.max_attachment_size,
+        databases_max: config.limits.max_databases,
+        ..Limits::default()
+    };
+    let options = Options { admins, limits, identity, clock: clock::now_s };
+    Engine::open(kv, options).await.with_context(opening)
+}
+
+fn settings(config: &Config) -> Settings {
+    let frame_timeout = Duration::from_millis(config.limits.body_timeout_ms);
+    let limits = &config.limits;
+    Settings {
+        request_limits: BodyLimits { bytes_max: limits.max_http_request_size.min(READ_BYTES_MAX), frame_timeout },
+        attachment_limits: BodyLimits { bytes_max: limits.max_http_request_size, frame_timeout },
+        cors: cors(&config.cors),
+        feeds_max: limits.max_feeds,
+        changes_timeout: Duration::from_millis(limits.changes_timeout_ms),
+        realm: config.realm.clone(),
+    }
+}
+
+/// Bodies that are read into memory as a whole are smaller than those that are streamed.
+const READ_BYTES_MAX: u64 = 192 << 20;
+
+fn cors(file: &CorsFile) -> Option<CorsOptions> {
+    let any = file.origins.iter().any(|origin| origin == "*");
+    let origins = if any { Origins::Any } else { Origins::List(file.origins.clone()) };
+    let credentials = if file.credentials { Credentials::Allowed } else { Credentials::Refused };
+    (!file.origins.is_empty()).then(|| CorsOptions { origins, credentials, ..CorsOptions::default() })
+}
+
+/// Tells where the server listens, and that it does.
+fn announce(lines: &[String]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out, "ready")?;
+    out.flush().context("could not write to the standard output")
+}
+
+async fn stop_signal() -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+    }
+    Ok(())
+}
+
+/// Lets what runs come to its end, for as long as `drain_timeout_ms`, then closes the storage.
+async fn stop(config: &Config, engine: &Engine, listeners: &TaskTracker, tasks: &TaskTracker) -> Result<()> {
+    listeners.close();
+    tasks.close();
+    let drained = async {
+        listeners.wait().await;
+        tasks.wait().await;
+    };
+    if timeout(Duration::from_millis(config.limits.drain_timeout_ms), drained).await.is_err() {
+        tracing::warn!(connections = tasks.len(), "some requests didn't end in time and are cut");
+    }
+    engine.close().await.context("the data could not be closed")
+}

@@ -1,0 +1,152 @@
+//! The changes feed: what changed since a sequence, and waiting for more.
+
+use crate::{
+    Database, Error,
+    all_docs::Order,
+    database::Published,
+    record::ChangeRecord,
+};
+use std::{ops::ControlFlow, sync::Arc};
+use tidegate_kv::Direction;
+use tidegate_revtree::Tree;
+use tidegate_types::{DocId, Rev, Seq};
+use tokio::sync::watch;
+
+/// A document's latest change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its sequence.
+    pub seq: Seq,
+    /// Of which document.
+    pub id: DocId,
+    /// Whether the winner is a tombstone.
+    pub deleted: bool,
+    /// The winning revision.
+    pub winner: Rev,
+    /// The other leaves, in the order of [`Tree::leaves`].
+    pub others: Vec<Rev>,
+    /// Under which the winner's body is stored.
+    pub winner_body: Option<Seq>,
+}
+
+/// Follows a database from a sequence on. It is subscribed from the moment it is made, so a change between the last
+/// read and the wait isn't missed.
+pub struct Feed {
+    database: Database,
+    since: Seq,
+    published: watch::Receiver<Published>,
+}
+
+/// Why there will be no more changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedEnd {
+    /// The database was deleted.
+    Deleted,
+}
+
+impl Change {
+    pub(crate) fn of(seq: Seq, id: &DocId, tree: &Tree) -> Option<Self> {
+        let leaves = tree.leaves();
+        let (winner, others) = leaves.split_first()?;
+        Some(Self {
+            seq,
+            id: id.clone(),
+            deleted: winner.deleted,
+            winner: winner.rev.clone(),
+            others: others.iter().map(|node| node.rev.clone()).collect(),
+            winner_body: winner.body.stored(),
+        })
+    }
+}
+
+impl Database {
+    /// A feed of what changes after `since`.
+    pub fn follow(&self, since: Seq) -> Feed {
+        Feed { database: self.clone(), since, published: self.0.published.subscribe() }
+    }
+
+    /// The changes after `after` up to and including `until`, at most `limit`, as they are now.
+    ///
+    /// A document that changes again moves beyond `until` between two calls: a reader who goes on from `until` gets it.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn changes(&self, after: Seq, until: Seq, order: Order, limit: usize) -> Result<Vec<Change>, Error> {
+        let mut changes = Vec::new();
+        if after >= until {
+            return Ok(changes);
+        }
+        let direction = match order {
+            Order::Ascending => Direction::Forward,
+            Order::Descending => Direction::Backward,
+        };
+        let (keys, mut failure) = (self.0.keys, None);
+        let visit = |key: &[u8], value: &[u8]| {
+            match ChangeRecord::decode(keys.seq_in(key).unwrap_or_default(), value) {
+                Ok(change) => changes.push(change),
+                Err(error) => failure = Some(error),
+            }
+            if failure.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        self.0.snapshot()?.scan_with(keys.sequences(after, until), direction, limit, visit).await?;
+        failure.map_or(Ok(changes), |error| Err(error.into()))
+    }
+
+    /// How many changes there are after `after`; counted up to `count_max`, estimated beyond.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn count_changes(&self, after: Seq, count_max: usize) -> Result<u64, Error> {
+        let meta = self.0.meta(&self.0.snapshot()?).await?;
+        let sequences = meta.update_seq.get().saturating_sub(after.get());
+        let documents = meta.doc_count + meta.doc_del_count;
+        if after == Seq::ZERO || sequences == 0 {
+            return Ok(documents.min(sequences));
+        }
+        let mut count = 0;
+        let visit = |_: &[u8], _: &[u8]| {
+            count += 1;
+            ControlFlow::Continue(())
+        };
+        let range = self.0.keys.sequences(after, meta.update_seq);
+        self.0.snapshot()?.scan_with(range, Direction::Forward, count_max, visit).await?;
+        Ok(if count < count_max as u64 { count } else { documents.min(sequences).max(count) })
+    }
+}
+
+impl Feed {
+    /// Up to where it has been read.
+    pub fn since(&self) -> Seq {
+        self.since
+    }
+
+    /// The next changes, at most `limit`; none if it has caught up.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn next(&mut self, limit: usize) -> Result<Vec<Arc<Change>>, Error> {
+        let until = self.published.borrow_and_update().seq;
+        let changes = match self.database.0.ring_after(self.since, limit) {
+            Some(changes) => changes,
+            None => {
+                let changes = self.database.changes(self.since, until, Order::Ascending, limit).await?;
+                changes.into_iter().map(Arc::new).collect()
+            }
+        };
+        self.since = match changes.last() {
+            Some(last) => last.seq,
+            None => self.since.max(until),
+        };
+        Ok(changes)
+    }
+
+    /// Waits until there may be something after [`Feed::since`]. Cancel safe.
+    pub async fn changed(&mut self) -> Result<(), FeedEnd> {
+        let since = self.since;
+        let published = self.published.wait_for(|published| published.deleted || published.seq > since).await;
+        match published {
+            Ok(published) if !published.deleted => Ok(()),
+            Ok(_) | Err(_) => Err(FeedEnd::Deleted),
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The one way to write: proposals, and the group commit that carries them out.
+//!
+//! A [`Proposal`] is the keys it reads and a pure function from their values to writes. The committer of a database
+//! takes all waiting proposals, fetches the union of their keys once, applies them in order on an overlay, writes one
+//! transaction, and answers when it is durable. A function that turns out to need a key nobody fetched is stopped, the
+//! key is fetched, and it runs again: so it must not have effects of its own.
+//!
+//! There is no committer task while nothing waits: an idle database costs nothing.
+
+use crate::{
+    Change, Error,
+    database::Inner,
+    keys::{Key, Value},
+    record::Meta,
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tidegate_kv::{KeyRange, Transaction};
+use tidegate_types::Seq;
+use tokio::sync::oneshot;
+
+/// Proposals that may wait for one database; more are refused with [`Error::Overloaded`].
+const WAITING_MAX: usize = 20_000;
+/// Proposals, and bytes of what they write, after which a group takes no more batches.
+const GROUP_PROPOSALS_MAX: usize = 4_096;
+const GROUP_BYTES_MAX: usize = 16 << 20;
+
+/// A change somebody wants: what it reads, and what follows from it.
+pub(crate) struct Proposal<T> {
+    /// Keys fetched before it runs; others are fetched when it asks.
+    pub(crate) reads: Vec<Key>,
+    /// About how many bytes it writes.
+    pub(crate) bytes: usize,
+    /// The change itself; may run more than once.
+    pub(crate) apply: Apply<T>,
+}
+
+/// A function from the values of keys to writes.
+pub(crate) type Apply<T> = Box<dyn Fn(&mut Draft<'_>) -> Result<T, Stop> + Send>;
+
+/// Why a proposal's function ended early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It needs this key's value: fetch it, and run it again.
+    Unread(Key),
+    /// It can't be done. Nothing of it is written.
+    Refused(Error),
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// What the proposals of a group have written so far, over what was there.
+struct Group {
+    base: HashMap<Key, Option<Value>>,
+    writes: BTreeMap<Key, Option<Value>>,
+    cleared: Vec<KeyRange>,
+    meta: Meta,
+    changes: Vec<Arc<Change>>,
+}
+
+/// One proposal's writes: they join the group's when it succeeds.
+pub(crate) struct Draft<'g> {
+    group: &'g Group,
+    writes: Vec<(Key, Option<Value>)>,
+    cleared: Vec<KeyRange>,
+    changes: Vec<Arc<Change>>,
+    /// The database's counters and settings, to be changed in place.
+    pub(crate) meta: Meta,
+}
+
+impl Draft<'_> {
+    /// The value of a key as this proposal would leave it.
+    pub(crate) fn get(&self, key: &Key) -> Result<Option<&Value>, Stop> {
+        let own = self.writes.iter().rev().find(|(written, _)| written == key).map(|(_, value)| value);
+        let earlier = || self.group.writes.get(key).or_else(|| self.group.base.get(key));
+        own.or_else(earlier).map(Option::as_ref).ok_or_else(|| Stop::Unread(key.clone()))
+    }
+
+    pub(crate) fn put(&mut self, key: Key, value: Vec<u8>) {
+        self.writes.push((key, Some(value.into())));
+    }
+
+    pub(crate) fn delete(&mut self, key: Key) {
+        self.writes.push((key, None));
+    }
+
+    /// Deletes a range that no other proposal writes to.
+    pub(crate) fn clear(&mut self, range: KeyRange) {
+        self.cleared.push(range);
+    }
+
+    /// The next sequence, now taken.
+    pub(crate) fn take_seq(&mut self) -> Seq {
+        self.meta.update_seq = self.meta.update_seq.next();
+        self.meta.update_seq
+    }
+
+    /// Tells the feeds, once it is durable.
+    pub(crate) fn announce(&mut self, change: Change) {
+        self.changes.push(Arc::new(change));
+    }
+}
+
+impl Group {
+    fn new(meta: Meta, base: HashMap<Key, Option<Value>>) -> Self {
+        Self { base, writes: BTreeMap::new(), cleared: Vec::new(), meta, changes: Vec::new() }
+    }
+
+    fn run<T>(&mut self, apply: &Apply<T>) -> Result<T, Stop> {
+        let meta = self.meta.clone();
+        let mut draft =
+            Draft { group: self, writes: Vec::new(), cleared: Vec::new(), changes: Vec::new(), meta };
+        let outcome = apply(&mut draft)?;
+        let Draft { writes, cleared, changes, meta, .. } = draft;
+        self.writes.extend(writes);
+        self.cleared.extend(cleared);
+        self.changes.extend(changes);
+        self.meta = meta;
+        Ok(outcome)
+    }
+}
+
+/// Proposals that were made together and are answered together.
+struct Batch<T> {
+    proposals: std::vec::IntoIter<Proposal<T>>,
+    /// The one that has to wait for a key.
+    stopped: Option<Proposal<T>>,
+    outcomes: Vec<Result<T, Error>>,
+    answer: oneshot::Sender<Result<Vec<Result<T, Error>>, Error>>,
+}
+
+/// A batch, whatever it answers.
+trait Pending: Send {
+    fn len(&self) -> usize;
+    fn bytes(&self) -> usize;
+    fn reads(&mut self, keys: &mut Vec<Key>);
+    /// Applies what is left of it; or names the key it has to wait for.
+    fn apply(&mut self, group: &mut Group) -> Result<(), Key>;
+    fn answer(self: Box<Self>, committed: Result<(), Error>);
+}
+
+impl<T: Send> Pending for Batch<T> {
+    fn len(&self) -> usize {
+        self.proposals.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.proposals.as_slice().iter().map(|proposal| proposal.bytes).sum()
+    }
+
+    fn reads(&mut self, keys: &mut Vec<Key>) {
+        keys.extend(self.proposals.as_mut_slice().iter_mut().flat_map(|p| std::mem::take(&mut p.reads)));
+    }
+
+    fn apply(&mut self, group: &mut Group) -> Result<(), Key> {
+        while let Some(proposal) = self.stopped.take().or_else(|| self.proposals.next()) {
+            match group.run(&proposal.apply) {
+                Ok(outcome) => self.outcomes.push(Ok(outcome)),
+                Err(Stop::Refused(error)) => self.outcomes.push(Err(error)),
+                Err(Stop::Unread(key)) => {
+                    self.stopped = Some(proposal);
+                    return Err(key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Error>) {
+        // Whoever asked may have gone: the write stands all the same.
+        let Self { outcomes, answer, .. } = *self;
+        drop(answer.send(committed.map(|()| outcomes)));
+    }
+}
+
+/// The batches that wait for a database, and whether somebody is committing.
+#[derive(Default)]
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    batches: Vec<Box<dyn Pending>>,
+    proposals: usize,
+    committing: bool,
+}
+
+impl Inner {
+    /// Has proposals carried out, in this order, and waits until they are durable. An outcome for each.
+    ///
+    /// If the caller goes away, they are carried out all the same.
+    pub(crate) async fn propose<T: Send + 'static>(
+        self: &Arc<Self>,
+        proposals: Vec<Proposal<T>>,
+    ) -> Result<Vec<Result<T, Error>>, Error> {
+        let (answer, answered) = oneshot::channel();
+        let outcomes = Vec::with_capacity(proposals.len());
+        self.enqueue(Box::new(Batch { proposals: proposals.into_iter(), stopped: None, outcomes, answer }))?;
+        answered.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// Has one proposal carried out.
+    pub(crate) async fn propose_one<T: Send + 'static>(
+        self: &Arc<Self>,
+        reads: Vec<Key>,
+        apply: Apply<T>,
+    ) -> Result<T, Error> {
+        let mut outcomes = self.propose(vec![Proposal { reads, bytes: 0, apply }]).await?;
+        outcomes.pop().unwrap_or(Err(Error::Stopped))
+    }
+
+    fn enqueue(self: &Arc<Self>, batch: Box<dyn Pending>) -> Result<(), Error> {
+        let mut waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.proposals > 0 && waiting.proposals + batch.len() > WAITING_MAX {
+            return Err(Error::Overloaded);
+        }
+        waiting.proposals += batch.len();
+        waiting.batches.push(batch);
+        if !std::mem::replace(&mut waiting.committing, true) {
+            drop(self.tasks.spawn(Arc::clone(self).commit_all()));
+        }
+        Ok(())
+    }
+
+    async fn commit_all(self: Arc<Self>) {
+        while let Some(batches) = self.take_waiting() {
+            self.commit(batches).await;
+        }
+    }
+
+    fn take_waiting(&self) -> Option<Vec<Box<dyn Pending>>> {
+        let mut waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.batches.is_empty() {
+            waiting.committing = false;
+            return None;
+        }
+        waiting.proposals = 0;
+        Some(std::mem::take(&mut waiting.batches))
+    }
+
+    /// Commits these batches, in as many groups as their size asks for.
+    async fn commit(self: &Arc<Self>, batches: Vec<Box<dyn Pending>>) {
+        let mut rest = batches.into_iter().peekable();
+        while rest.peek().is_some() {
+            let mut group = Vec::new();
+            let committed = self.commit_group(&mut rest, &mut group).await;
+            let failure = committed.err().map(Arc::new);
+            for batch in group {
+                batch.answer(failure.as_ref().map_or(Ok(()), |error| Err(Error::Failed(Arc::clone(error)))));
+            }
+        }
+    }
+
+    /// Commits batches from `rest` until the group is large enough; those it took are in `taken`, whatever happens.
+    async fn commit_group(
+        self: &Arc<Self>,
+        rest: &mut (impl Iterator<Item = Box<dyn Pending>> + Send),
+        taken: &mut Vec<Box<dyn Pending>>,
+    ) -> Result<(), Error> {
+        let (mut proposals, mut bytes) = (0, 0);
+        for batch in rest.by_ref() {
+            proposals += batch.len();
+            bytes += batch.bytes();
+            taken.push(batch);
+            if proposals >= GROUP_PROPOSALS_MAX || bytes >= GROUP_BYTES_MAX {
+                break;
+            }
+        }
+        let transaction = self.kv.begin(self.keys.scope()).await?;
+        self.check_not_deleted()?;
+        let mut group = self.fetch(&transaction, taken).await?;
+        for batch in taken.iter_mut() {
+            while let Err(key) = batch.apply(&mut group) {
+                let value = transaction.get(&key).await?;
+                group.base.insert(key, value);
+            }
+        }
+        self.write(transaction, group).await
+    }
+
+    async fn fetch(&self, transaction: &Transaction, batches: &mut [Box<dyn Pending>]) -> Result<Group, Error> {
+        let meta_key = self.keys.meta();
+        let mut keys = vec![meta_key.clone()];
+        batches.iter_mut().for_each(|batch| batch.reads(&mut keys));
+        keys.sort_unstable();
+        keys.dedup();
+        let values = transaction.get_many(&keys).await?;
+        let base: HashMap<_, _> = keys.into_iter().zip(values).collect();
+        let meta = base.get(&meta_key).and_then(Option::as_ref).ok_or_else(|| self.gone())?;
+        Ok(Group::new(Meta::decode(meta)?, base))
+    }
+
+    async fn write(&self, mut transaction: Transaction, group: Group) -> Result<(), Error> {
+        if group.writes.is_empty() && group.cleared.is_empty() {
+            return Ok(());
+        }
+        let Group { writes, cleared, meta, changes, .. } = group;
+        cleared.into_iter().for_each(|range| transaction.delete_range(range));
+        for (key, value) in writes {
+            match value {
+                Some(value) => transaction.put(key, value),
+                None => transaction.delete(key),
+            }
+        }
+        transaction.put(self.keys.meta(), meta.encode());
+        transaction.commit().await?;
+        self.publish(meta.update_seq, changes);
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! The handle of one database.
+
+use crate::{Change, Error, commit::Queue, keys::Keys, record::Meta, ring::Ring};
+use std::sync::{Arc, Mutex, PoisonError, atomic::{AtomicBool, Ordering}};
+use tidegate_kv::{Kv, Snapshot};
+use tidegate_types::{DbName, Seq};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+/// One database. Cheap to clone; all clones are the same database, until it is deleted.
+#[derive(Clone)]
+pub struct Database(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) name: DbName,
+    pub(crate) number: u32,
+    pub(crate) uuid: [u8; 8],
+    pub(crate) keys: Keys,
+    pub(crate) kv: Kv,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) queue: Queue,
+    pub(crate) compacting: AtomicBool,
+    pub(crate) published: watch::Sender<Published>,
+    ring: Mutex<Ring>,
+}
+
+/// How far the database has got, for those who wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    pub(crate) seq: Seq,
+    pub(crate) deleted: bool,
+}
+
+/// A database's counters and settings at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatabaseInfo {
+    /// Random; tells a database from another of the same name.
+    pub uuid: [u8; 8],
+    /// When it was made, in seconds since 1970.
+    pub created_s: u64,
+    /// Of the latest change.
+    pub update_seq: Seq,
+    /// Purges so far.
+    pub purge_seq: u64,
+    /// Live documents, design documents included.
+    pub doc_count: u64,
+    /// Deleted documents.
+    pub doc_del_count: u64,
+    /// Bytes of stored bodies and attachments.
+    pub stored_bytes: u64,
+    /// Revisions kept of each branch.
+    pub revs_limit: u64,
+    /// Whether a compaction is running.
+    pub compacting: bool,
+}
+
+impl Inner {
+    pub(crate) fn new(name: DbName, number: u32, meta: &Meta, kv: Kv, tasks: TaskTracker) -> Self {
+        let mut ring = Ring::default();
+        ring.reset(meta.update_seq);
+        let (published, _) = watch::channel(Published { seq: meta.update_seq, deleted: false });
+        Self {
+            name,
+            number,
+            uuid: meta.uuid,
+            keys: Keys::new(number),
+            kv,
+            tasks,
+            queue: Queue::default(),
+            compacting: AtomicBool::new(false),
+            published,
+            ring: Mutex::new(ring),
+        }
+    }
+
+    pub(crate) fn gone(&self) -> Error {
+        Error::NoDatabase(self.name.clone())
+    }
+
+    pub(crate) fn check_not_deleted(&self) -> Result<(), Error> {
+        if self.published.borrow().deleted { Err(self.gone()) } else { Ok(()) }
+    }
+
+    /// A view of the data as it is now.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
+        self.check_not_deleted()?;
+        Ok(self.kv.snapshot()?)
+    }
+
+    pub(crate) async fn meta(&self, snapshot: &Snapshot) -> Result<Meta, Error> {
+        let bytes = snapshot.get(&self.keys.meta()).await?.ok_or_else(|| self.gone())?;
+        Ok(Meta::decode(&bytes)?)
+    }
+
+    pub(crate) fn info_of(&self, meta: &Meta) -> DatabaseInfo {
+        DatabaseInfo {
+            uuid: meta.uuid,
+            created_s: meta.created_s,
+            update_seq: meta.update_seq,
+            purge_seq: meta.purge_seq,
+            doc_count: meta.doc_count,
+            doc_del_count: meta.doc_del_count,
+            stored_bytes: meta.body_bytes + meta.attachment_bytes,
+            revs_limit: meta.revs_limit,
+            compacting: self.compacting.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Tells the feeds of a commit. Nobody listening costs next to nothing.
+    pub(crate) fn publish(&self, seq: Seq, changes: Vec<Arc<Change>>) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.published.receiver_count() == 0 {
+            ring.reset(seq);
+        } else {
+            ring.extend(changes);
+        }
+        drop(ring);
+        self.published.send_modify(|published| published.seq = seq);
+    }
+
+    pub(crate) fn publish_deletion(&self) {
+        self.published.send_modify(|published| published.deleted = true);
+    }
+
+    pub(crate) fn ring_after(&self, since: Seq, limit: usize) -> Option<Vec<Arc<Change>>> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).after(since, limit)
+    }
+}
+
+impl Database {
+    /// Its name.
+    pub fn name(&self) -> &DbName {
+        &self.0.name
+    }
+
+    /// Random; tells a database from another of the same name.
+    pub fn uuid(&self) -> [u8; 8] {
+        self.0.uuid
+    }
+
+    /// Its counters and settings.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn info(&self) -> Result<DatabaseInfo, Error> {
+        self.reader()?.info().await
+    }
+
+    /// The sequence of the latest durable change.
+    pub fn update_seq(&self) -> Seq {
+        self.0.published.borrow().seq
+    }
+
+    /// Sets how many revisions of each branch are kept, from each document's next write on.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn set_revs_limit(&self, limit: u64) -> Result<(), Error> {
+        let key = self.0.keys.meta();
+        let apply = move |draft: &mut crate::commit::Draft<'_>| {
+            draft.meta.revs_limit = limit;
+            // The counters are written with every group that writes anything.
+            let meta = draft.meta.encode();
+            draft.put(key.clone(), meta);
+            Ok(())
+        };
+        self.0.propose_one(Vec::new(), Box::new(apply)).await
+    }
+}

@@ -1,0 +1,292 @@
+//! Writing one revision of a document.
+
+use crate::{
+    Attachment, AttachmentDigest, Change, Database, Encoding, Error, Staged,
+    commit::{Draft, Proposal, Stop},
+    keys::Keys,
+    record::{AttachmentRecord, BodyRecord, DocumentRecord},
+};
+use bytes::Bytes;
+use md5::{Digest as _, Md5};
+use tidegate_revtree::{Merge, Tree};
+use tidegate_types::{Digest, DocId, Rev, Seq};
+
+/// A revision to be written.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    /// Of which document.
+    pub id: DocId,
+    /// Where it stands in the document's history.
+    pub history: History,
+    /// Whether it is a tombstone.
+    pub deleted: bool,
+    /// Its own members as compact JSON text, without braces.
+    pub members: Bytes,
+    /// All its attachments: what isn't here is gone.
+    pub attachments: Vec<NewAttachment>,
+}
+
+/// Where a revision stands in the history of its document.
+#[derive(Clone, Debug)]
+pub enum History {
+    /// An edit made here: refused unless its parent is a current leaf.
+    Edit {
+        /// The revision it edits; none for a new document, or for one that is deleted.
+        parent: Option<Rev>,
+        /// What the new revision's id is the hash of: the document as canonical JSON, `_deleted` included.
+        canonical: Bytes,
+    },
+    /// A revision that another replica made: never refused. Newest first, each one generation older than the one
+    /// before it, and not empty.
+    Replicated(Vec<Rev>),
+}
+
+/// An attachment of a revision to be written.
+#[derive(Clone, Debug)]
+pub struct NewAttachment {
+    /// Its name, unique in the revision.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
+    /// Since when it has this content.
+    pub revpos: Revpos,
+    /// Of the stored bytes.
+    pub digest: AttachmentDigest,
+    /// Bytes of the content, unpacked.
+    pub length: u64,
+    /// How it is stored.
+    pub encoding: Encoding,
+    /// New content; `None` where an earlier revision of the document has it.
+    pub content: Option<Staged>,
+    /// Bytes of the content as it is stored.
+    pub stored_length: u64,
+}
+
+/// The generation in which an attachment's content changed last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revpos {
+    /// In the revision that is being written.
+    New,
+    /// In this one.
+    At(u64),
+}
+
+/// What became of an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The revision's id.
+    pub rev: Rev,
+    /// Its sequence; `None` if the revision was known and nothing was written.
+    pub seq: Option<Seq>,
+}
+
+impl Database {
+    /// Writes revisions, in this order, and answers each when all are durable.
+    ///
+    /// # Errors
+    /// For a single edit: [`Error::Conflict`], [`Error::MissingStub`]. For all of them: the database is gone, too much
+    /// is waiting, or the storage failed.
+    pub async fn edit(&self, edits: Vec<Edit>) -> Result<Vec<Result<Written, Error>>, Error> {
+        let staged: Vec<Vec<Staged>> = edits.iter().map(staged_blobs).collect();
+        let proposals = edits.into_iter().map(|edit| propose(self.0.keys, edit)).collect();
+        let outcomes = self.0.propose(proposals).await?;
+        let unused = outcomes.iter().zip(staged).filter(|(outcome, _)| !wrote(outcome)).flat_map(|(_, staged)| staged);
+        self.discard(unused.collect()).await?;
+        Ok(outcomes)
+    }
+}
+
+fn wrote(outcome: &Result<Written, Error>) -> bool {
+    outcome.as_ref().is_ok_and(|written| written.seq.is_some())
+}
+
+fn staged_blobs(edit: &Edit) -> Vec<Staged> {
+    edit.attachments.iter().filter_map(|attachment| attachment.content.clone()).filter(Staged::is_blob).collect()
+}
+
+fn propose(keys: Keys, edit: Edit) -> Proposal<Written> {
+    let mut reads = vec![keys.document(edit.id.as_str())];
+    reads.extend(edit.attachments.iter().map(|attachment| keys.attachment(&attachment.digest)));
+    // Most edits stand on the parent they name, so the hash is taken here, beside the committer, not in it.
+    let foreseen = match &edit.history {
+        History::Edit { parent, canonical } => Some((parent.clone(), revision_id(parent.as_ref(), canonical, &edit))),
+        History::Replicated(_) => None,
+    };
+    let inline: usize = edit.attachments.iter().filter_map(|a| a.content.as_ref()).map(Staged::inline_bytes).sum();
+    let bytes = edit.members.len() + inline;
+    Proposal { reads, bytes, apply: Box::new(move |draft| apply(keys, &edit, foreseen.as_ref(), draft)) }
+}
+
+/// The id of an edit: the same for the same edit on any node. Source: `design.md`, `spec/gateway.md`.
+fn revision_id(parent: Option<&Rev>, canonical: &[u8], edit: &Edit) -> Rev {
+    let parent_text = parent.map(Rev::to_string).unwrap_or_default();
+    let [length, ..] = parent_text.len().to_le_bytes();
+    let mut hash = Md5::new();
+    hash.update([length]);
+    hash.update(parent_text.as_bytes());
+    hash.update(canonical);
+    let mut attachments: Vec<_> = edit.attachments.iter().collect();
+    attachments.sort_by(|a, b| a.name.cmp(&b.name));
+    for attachment in attachments {
+        hash.update(attachment.name.as_bytes());
+        hash.update([0]);
+        hash.update(attachment.digest.as_bytes());
+    }
+    let generation = parent.map_or(0, Rev::generation).saturating_add(1);
+    Rev::new(generation, Digest::Md5(hash.finalize().into()))
+}
+
+fn apply(
+    keys: Keys,
+    edit: &Edit,
+    foreseen: Option<&(Option<Rev>, Rev)>,
+    draft: &mut Draft<'_>,
+) -> Result<Written, Stop> {
+    let key = keys.document(edit.id.as_str());
+    let known = draft.get(&key)?.map(|bytes| DocumentRecord::decode(bytes)).transpose()?;
+    let before = known.as_ref().and_then(|record| record.tree.winner()).map(|winner| winner.deleted);
+    let mut record = known.unwrap_or_default();
+    let path = path_of(&record.tree, edit, foreseen)?;
+    let Some(rev) = path.first().cloned() else { return Err(Error::Conflict.into()) };
+    let seq = draft.meta.update_seq.next();
+    match record.tree.merge(&path, edit.deleted, seq) {
+        Merge::Unchanged => return Ok(Written { rev, seq: None }),
+        Merge::Ancestors => {}
+        Merge::New => put_body(keys, edit, &rev, seq, draft)?,
+    }
+    for body in record.tree.stem(usize::try_from(draft.meta.revs_limit).unwrap_or(usize::MAX)) {
+        release_body(keys, body, draft)?;
+    }
+    put_document(keys, &edit.id, record, before, draft)?;
+    Ok(Written { rev, seq: Some(seq) })
+}
+
+/// The revision's id and its ancestors', newest first.
+fn path_of(tree: &Tree, edit: &Edit, foreseen: Option<&(Option<Rev>, Rev)>) -> Result<Vec<Rev>, Stop> {
+    match &edit.history {
+        History::Replicated(path) => Ok(path.clone()),
+        History::Edit { parent, canonical } => {
+            let parent = tree.edit_parent(parent.as_ref()).map_err(|_| Error::Conflict)?.map(|node| node.rev.clone());
+            let rev = match foreseen {
+                Some((foreseen_parent, rev)) if *foreseen_parent == parent => rev.clone(),
+                Some(_) | None => revision_id(parent.as_ref(), canonical, edit),
+            };
+            Ok([Some(rev), parent].into_iter().flatten().collect())
+        }
+    }
+}
+
+/// Writes a document's record and its row in the sequence index, under the next sequence. `before` is whether it was
+/// deleted before; `None` if it is new. An empty tree takes the document away.
+pub(crate) fn put_document(
+    keys: Keys,
+    id: &DocId,
+    mut record: DocumentRecord,
+    before: Option<bool>,
+    draft: &mut Draft<'_>,
+) -> Result<(), Stop> {
+    if before.is_some() {
+        draft.delete(keys.sequence(record.seq));
+    }
+    let seq = draft.take_seq();
+    record.seq = seq;
+    let after = record.tree.winner().map(|winner| winner.deleted);
+    count(draft, before, after);
+    let key = keys.document(id.as_str());
+    let Some(bytes) = record.encode() else {
+        draft.delete(key);
+        return Ok(());
+    };
+    draft.put(key, bytes);
+    if let Some(change) = Change::of(seq, id, &record.tree) {
+        draft.put(keys.sequence(seq), crate::record::ChangeRecord::encode(&change));
+        draft.announce(change);
+    }
+    Ok(())
+}
+
+/// Moves a document between the counters of the live and of the deleted.
+fn count(draft: &mut Draft<'_>, before: Option<bool>, after: Option<bool>) {
+    let meta = &mut draft.meta;
+    match before {
+        Some(true) => meta.doc_del_count = meta.doc_del_count.saturating_sub(1),
+        Some(false) => meta.doc_count = meta.doc_count.saturating_sub(1),
+        None => {}
+    }
+    match after {
+        Some(true) => meta.doc_del_count += 1,
+        Some(false) => meta.doc_count += 1,
+        None => {}
+    }
+}
+
+fn put_body(keys: Keys, edit: &Edit, rev: &Rev, seq: Seq, draft: &mut Draft<'_>) -> Result<(), Stop> {
+    let mut attachments = Vec::with_capacity(edit.attachments.len());
+    for new in &edit.attachments {
+        refer(keys, new, draft)?;
+        attachments.push(Attachment {
+            name: new.name.clone(),
+            content_type: new.content_type.clone(),
+            revpos: match new.revpos {
+                Revpos::New => rev.generation(),
+                Revpos::At(generation) => generation,
+            },
+            digest: new.digest,
+            length: new.length,
+            stored_length: new.stored_length,
+            encoding: new.encoding,
+        });
+    }
+    let bytes = BodyRecord { attachments, members: edit.members.clone() }.encode();
+    draft.meta.body_bytes += bytes.len() as u64;
+    draft.put(keys.body(seq), bytes);
+    Ok(())
+}
+
+/// Counts one more reference to an attachment's content, and stores the content where it is new.
+fn refer(keys: Keys, new: &NewAttachment, draft: &mut Draft<'_>) -> Result<(), Stop> {
+    let key = keys.attachment(&new.digest);
+    let known = draft.get(&key)?.map(|bytes| AttachmentRecord::decode(bytes)).transpose()?;
+    let record = match (known, &new.content) {
+        (Some(known), content) => {
+            if let Some(staged) = content {
+                staged.forget(keys, draft);
+            }
+            AttachmentRecord { references: known.references + 1, ..known }
+        }
+        (None, Some(staged)) => {
+            draft.meta.attachment_bytes += new.stored_length;
+            staged.settle(keys, draft);
+            AttachmentRecord { blob: staged.blob(), stored_length: new.stored_length, references: 1 }
+        }
+        (None, None) => return Err(Error::MissingStub { name: new.name.clone() }.into()),
+    };
+    draft.put(key, record.encode());
+    Ok(())
+}
+
+/// Takes a body away, and the attachments' contents that only it referred to.
+pub(crate) fn release_body(keys: Keys, seq: Seq, draft: &mut Draft<'_>) -> Result<(), Stop> {
+    let key = keys.body(seq);
+    let Some(bytes) = draft.get(&key)?.cloned() else { return Ok(()) };
+    for attachment in BodyRecord::decode(&bytes)?.attachments {
+        release_attachment(keys, &attachment.digest, draft)?;
+    }
+    draft.meta.body_bytes = draft.meta.body_bytes.saturating_sub(bytes.len() as u64);
+    draft.delete(key);
+    Ok(())
+}
+
+fn release_attachment(keys: Keys, digest: &AttachmentDigest, draft: &mut Draft<'_>) -> Result<(), Stop> {
+    let key = keys.attachment(digest);
+    let Some(bytes) = draft.get(&key)? else { return Ok(()) };
+    let record = AttachmentRecord::decode(bytes)?;
+    if record.references > 1 {
+        draft.put(key, AttachmentRecord { references: record.references - 1, ..record }.encode());
+    } else {
+        draft.meta.attachment_bytes = draft.meta.attachment_bytes.saturating_sub(record.stored_length);
+        draft.clear(keys.chunks(record.blob));
+        draft.delete(key);
+    }
+    Ok(())
+}

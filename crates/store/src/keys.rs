@@ -1,0 +1,174 @@
+//! Where everything lies: the keys, and the ranges of keys.
+//!
+//! `C name` is the catalogue, `T number` a deleted database whose data is still being cleared, `D number tag …` the
+//! data of a database. Within a database, bodies and the sequence index are appended to, and only the document record
+//! lands at a random place. Scopes (who may write what) are the same prefixes.
+
+use crate::record::AttachmentDigest;
+use bytes::Bytes;
+use std::ops::Bound;
+use tidegate_kv::KeyRange;
+use tidegate_types::{DbName, Seq};
+
+const CATALOG: u8 = b'C';
+const TRASH: u8 = b'T';
+const DATA: u8 = b'D';
+
+/// The scope of the catalogue's writes.
+pub(crate) const CATALOG_SCOPE: &[u8] = b"C";
+
+pub(crate) fn catalog(name: &DbName) -> Vec<u8> {
+    [&[CATALOG], name.as_str().as_bytes()].concat()
+}
+
+pub(crate) fn catalog_all() -> KeyRange {
+    KeyRange::prefix([CATALOG])
+}
+
+/// The name that a key of the catalogue holds.
+pub(crate) fn catalog_name(key: &[u8]) -> Option<DbName> {
+    str::from_utf8(key.strip_prefix(&[CATALOG])?).ok()?.parse().ok()
+}
+
+/// The number of the database that will be made next.
+pub(crate) fn next_number() -> Vec<u8> {
+    b"N".to_vec()
+}
+
+pub(crate) fn trash(number: u32) -> Vec<u8> {
+    [&[TRASH], number.to_be_bytes().as_slice()].concat()
+}
+
+pub(crate) fn trash_all() -> KeyRange {
+    KeyRange::prefix([TRASH])
+}
+
+pub(crate) fn trash_number(key: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(key.strip_prefix(&[TRASH])?.try_into().ok()?))
+}
+
+/// The keys of one database.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keys {
+    prefix: [u8; 5],
+}
+
+impl Keys {
+    const META: u8 = b'm';
+    const DOCUMENT: u8 = b'd';
+    const BODY: u8 = b'b';
+    const SEQUENCE: u8 = b's';
+    const LOCAL: u8 = b'l';
+    const ATTACHMENT: u8 = b'a';
+    const CHUNK: u8 = b'c';
+    const UPLOAD: u8 = b'u';
+
+    pub(crate) fn new(number: u32) -> Self {
+        let [a, b, c, d] = number.to_be_bytes();
+        Self { prefix: [DATA, a, b, c, d] }
+    }
+
+    /// Everything of the database.
+    pub(crate) fn all(&self) -> KeyRange {
+        KeyRange::prefix(self.prefix)
+    }
+
+    /// The scope of the database's commits.
+    pub(crate) fn scope(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    fn key(&self, tag: u8, rest: &[u8]) -> Vec<u8> {
+        let mut key = Vec::with_capacity(6 + rest.len());
+        key.extend_from_slice(&self.prefix);
+        key.push(tag);
+        key.extend_from_slice(rest);
+        key
+    }
+
+    pub(crate) fn meta(&self) -> Vec<u8> {
+        self.key(Self::META, &[])
+    }
+
+    pub(crate) fn document(&self, id: &str) -> Vec<u8> {
+        self.key(Self::DOCUMENT, id.as_bytes())
+    }
+
+    pub(crate) fn documents(&self, start: Bound<&str>, end: Bound<&str>) -> KeyRange {
+        self.texts(Self::DOCUMENT, start, end)
+    }
+
+    pub(crate) fn local(&self, name: &str) -> Vec<u8> {
+        self.key(Self::LOCAL, name.as_bytes())
+    }
+
+    pub(crate) fn locals(&self, start: Bound<&str>, end: Bound<&str>) -> KeyRange {
+        self.texts(Self::LOCAL, start, end)
+    }
+
+    fn texts(&self, tag: u8, start: Bound<&str>, end: Bound<&str>) -> KeyRange {
+        let start = match start {
+            Bound::Unbounded => Bound::Included(self.key(tag, &[])),
+            bound => bound.map(|text| self.key(tag, text.as_bytes())),
+        };
+        let end = match end {
+            Bound::Unbounded => Bound::Excluded(self.key(tag + 1, &[])),
+            bound => bound.map(|text| self.key(tag, text.as_bytes())),
+        };
+        KeyRange { start, end }
+    }
+
+    /// The id in a document's or a local document's key.
+    pub(crate) fn id_in<'k>(&self, key: &'k [u8]) -> Option<&'k str> {
+        str::from_utf8(key.get(self.prefix.len() + 1..)?).ok()
+    }
+
+    pub(crate) fn body(&self, seq: Seq) -> Vec<u8> {
+        self.key(Self::BODY, &seq.get().to_be_bytes())
+    }
+
+    pub(crate) fn sequence(&self, seq: Seq) -> Vec<u8> {
+        self.key(Self::SEQUENCE, &seq.get().to_be_bytes())
+    }
+
+    /// The sequences after `after` up to and including `until`.
+    pub(crate) fn sequences(&self, after: Seq, until: Seq) -> KeyRange {
+        KeyRange { start: Bound::Excluded(self.sequence(after)), end: Bound::Included(self.sequence(until)) }
+    }
+
+    /// The sequence in a key of the sequence index.
+    pub(crate) fn seq_in(&self, key: &[u8]) -> Option<Seq> {
+        let number = key.get(self.prefix.len() + 1..)?.try_into().ok()?;
+        Some(Seq::new(u64::from_be_bytes(number)))
+    }
+
+    pub(crate) fn attachment(&self, digest: &AttachmentDigest) -> Vec<u8> {
+        self.key(Self::ATTACHMENT, digest.as_bytes())
+    }
+
+    pub(crate) fn chunk(&self, blob: u128, index: u32) -> Vec<u8> {
+        self.key(Self::CHUNK, &[blob.to_be_bytes().as_slice(), &index.to_be_bytes()].concat())
+    }
+
+    pub(crate) fn chunks(&self, blob: u128) -> KeyRange {
+        KeyRange { start: Bound::Included(self.chunk(blob, 0)), end: Bound::Included(self.chunk(blob, u32::MAX)) }
+    }
+
+    pub(crate) fn upload(&self, blob: u128) -> Vec<u8> {
+        self.key(Self::UPLOAD, &blob.to_be_bytes())
+    }
+
+    pub(crate) fn uploads(&self) -> KeyRange {
+        KeyRange::prefix(self.key(Self::UPLOAD, &[]))
+    }
+
+    /// The blob in the key of an unfinished upload.
+    pub(crate) fn blob_in(&self, key: &[u8]) -> Option<u128> {
+        Some(u128::from_be_bytes(key.get(self.prefix.len() + 1..)?.try_into().ok()?))
+    }
+}
+
+/// A key as the storage takes it.
+pub(crate) type Key = Vec<u8>;
+/// A value as the storage gives it.
+pub(crate) type Value = Bytes;

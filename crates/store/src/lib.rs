@@ -1,0 +1,40 @@
+//! Durable documents: revision trees, bodies, sequences, local documents, attachments and the changes feed of many
+//! databases, laid out on the ordered key-value storage of `tidegate-kv`.
+//!
+//! Guarantees: what a call acknowledges has reached the disk; sequences of a database are dense and become visible in
+//! order; everything a document's write changes is one commit. Lacks, deliberately: users, HTTP, JSON. Whoever holds a
+//! [`Database`] may do anything with it; who gets one is `engine`'s to decide.
+//!
+//! Reading on: [`Store`] is the catalogue, [`Database`] the handle, `commit` the one way to write, `record` what lies
+//! on disk and `keys` where.
+
+mod all_docs;
+mod attachment;
+mod catalog;
+mod changes;
+mod codec;
+mod commit;
+mod compact;
+mod database;
+mod edit;
+mod error;
+mod keys;
+mod local;
+mod purge;
+mod read;
+mod record;
+mod ring;
+mod upload;
+
+pub use all_docs::{DocRange, DocRow, Listing, Order};
+pub use attachment::AttachmentReader;
+pub use catalog::Store;
+pub use changes::{Change, Feed, FeedEnd};
+pub use database::{Database, DatabaseInfo};
+pub use edit::{Edit, History, NewAttachment, Revpos, Written};
+pub use error::{Corrupt, Error};
+pub use local::LocalDocument;
+pub use purge::Purged;
+pub use read::{Body, DocumentState, Reader, Winner};
+pub use record::{Attachment, AttachmentDigest, Encoding};
+pub use upload::{Staged, Upload};

@@ -1,0 +1,50 @@
+//! Forgetting revisions for good.
+
+use crate::{
+    Database, Error,
+    commit::{Draft, Proposal, Stop},
+    edit::{put_document, release_body},
+    keys::Keys,
+    record::DocumentRecord,
+};
+use tidegate_types::{DocId, Rev};
+
+/// What a purge took away of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// Of which document.
+    pub id: DocId,
+    /// The leaves that are gone.
+    pub revs: Vec<Rev>,
+}
+
+impl Database {
+    /// Takes leaves away, with the ancestors only they kept, as if they had never been; what isn't a leaf stays.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn purge(&self, requests: Vec<(DocId, Vec<Rev>)>) -> Result<Vec<Purged>, Error> {
+        let keys = self.0.keys;
+        let proposals = requests.into_iter().map(|(id, revs)| Proposal {
+            reads: vec![keys.document(id.as_str())],
+            bytes: 0,
+            apply: Box::new(move |draft| apply(keys, &id, &revs, draft)),
+        });
+        self.0.propose(proposals.collect()).await?.into_iter().collect()
+    }
+}
+
+fn apply(keys: Keys, id: &DocId, revs: &[Rev], draft: &mut Draft<'_>) -> Result<Purged, Stop> {
+    let known = draft.get(&keys.document(id.as_str()))?.map(|bytes| DocumentRecord::decode(bytes)).transpose()?;
+    let Some(mut record) = known else { return Ok(Purged { id: id.clone(), revs: Vec::new() }) };
+    let before = record.tree.winner().map(|winner| winner.deleted);
+    let purge = record.tree.purge(revs);
+    if !purge.revs.is_empty() {
+        for body in purge.bodies {
+            release_body(keys, body, draft)?;
+        }
+        draft.meta.purge_seq += 1;
+        put_document(keys, id, record, before, draft)?;
+    }
+    Ok(Purged { id: id.clone(), revs: purge.revs })
+}

@@ -1,0 +1,77 @@
+//! The counters and settings of a database.
+
+use crate::{
+    Corrupt,
+    codec::{Reader, put_number},
+};
+use tidegate_types::Seq;
+
+const VERSION: u8 = 1;
+
+/// What a database knows of itself. One record, written by every commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// Random; tells a database from another of the same name.
+    pub(crate) uuid: [u8; 8],
+    /// When it was made, in seconds since 1970.
+    pub(crate) created_s: u64,
+    pub(crate) update_seq: Seq,
+    pub(crate) purge_seq: u64,
+    /// Documents whose winner is live, and those whose winner is a tombstone.
+    pub(crate) doc_count: u64,
+    pub(crate) doc_del_count: u64,
+    /// Bytes of all bodies that are stored, those of old revisions included.
+    pub(crate) body_bytes: u64,
+    /// Bytes of all attachments that are stored.
+    pub(crate) attachment_bytes: u64,
+    pub(crate) revs_limit: u64,
+}
+
+impl Meta {
+    pub(crate) fn new(uuid: [u8; 8], created_s: u64, revs_limit: u64) -> Self {
+        Self {
+            uuid,
+            created_s,
+            update_seq: Seq::ZERO,
+            purge_seq: 0,
+            doc_count: 0,
+            doc_del_count: 0,
+            body_bytes: 0,
+            attachment_bytes: 0,
+            revs_limit,
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        out.extend_from_slice(&self.uuid);
+        for number in [
+            self.created_s,
+            self.update_seq.get(),
+            self.purge_seq,
+            self.doc_count,
+            self.doc_del_count,
+            self.body_bytes,
+            self.attachment_bytes,
+            self.revs_limit,
+        ] {
+            put_number(&mut out, number);
+        }
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
+        let mut reader = Reader::versioned("database", VERSION, bytes)?;
+        Ok(Self {
+            uuid: reader.array()?,
+            created_s: reader.number()?,
+            update_seq: Seq::new(reader.number()?),
+            purge_seq: reader.number()?,
+            doc_count: reader.number()?,
+            doc_del_count: reader.number()?,
+            body_bytes: reader.number()?,
+            attachment_bytes: reader.number()?,
+            revs_limit: reader.number()?,
+        })
+    }
+}

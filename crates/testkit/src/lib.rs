@@ -1,0 +1,9 @@
+//! Helpers for tests: a power-cut simulator, and the running server with a small HTTP client.
+//!
+//! Nothing of this is linked into the server. Everything here fails by returning an error, so that a caller can say
+//! which seed or which folder it was.
+
+pub mod http;
+#[cfg(target_os = "linux")]
+pub mod powercut;
+pub mod server;
