@@ -1,4 +1,4 @@
-//! Measurements of Tidegate through HTTP.
+//! Measurements of Tidegate through HTTP, and torture.
 //!
 //! [`scenario`] measures the release binary, and peers beside it, with the load generator in [`load`]; [`report`] makes
 //! the table. [`torture`] kills the server at random points under load and checks that every promise was kept. All
@@ -8,6 +8,7 @@ pub mod chunked;
 pub mod client;
 pub mod document;
 mod error;
+pub mod fsyncs;
 pub mod load;
 pub mod machine;
 pub mod measurement;
@@ -15,6 +16,7 @@ pub mod process;
 pub mod report;
 pub mod scenario;
 pub mod target;
+pub mod torture;
 pub mod usage;
 
 pub use error::Error;

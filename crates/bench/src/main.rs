@@ -14,6 +14,7 @@ use tidegate_bench::{
     report::Report,
     scenario::{self, Extent, Plan, Scenario},
     target::Peer,
+    torture,
 };
 
 /// Measures Tidegate and tortures it; everything stays on this machine and ends by itself.
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// Measure scenarios, our server and peers in turn.
     Run(RunArgs),
+    /// Kill our server at random points under load and check what it promised.
+    Torture(TortureArgs),
 }
 
 #[derive(Args)]
@@ -58,6 +61,25 @@ struct RunArgs {
     markdown: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct TortureArgs {
+    /// Our binary; the one beside this if not given.
+    #[arg(long)]
+    tidegate: Option<PathBuf>,
+    /// How often to kill.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rounds: u32,
+    /// What to draw from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// A folder that doesn't exist yet, to be kept; a temporary one if not given.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     raise_open_files();
@@ -65,6 +87,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match cli.command {
         Command::Run(args) => runtime.block_on(run(args)),
+        Command::Torture(args) => runtime.block_on(torture(args)),
     }
 }
 
@@ -96,8 +119,29 @@ async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     let text = if args.json { serde_json::to_string_pretty(&report)? } else { report.terminal() };
     writeln!(std::io::stdout(), "{text}")?;
+    for row in report.over_budget() {
+        show(&format!("over budget: {}", row.operation));
+    }
     let failed = report.measurements.iter().any(|row| row.failed);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn torture(args: TortureArgs) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = &args.folder {
+        std::fs::create_dir(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    let binary = args.tidegate.map_or_else(binary_beside, Ok)?;
+    let (rounds, seed, folder) = (args.rounds, args.seed, args.folder);
+    let options = torture::Options { rounds, seed, folder, ..torture::Options::new(binary) };
+    let report = torture::run(options, |report| {
+        if report.rounds.is_multiple_of(10) || !report.violations.is_empty() {
+            show(&format!("round {}: {} writes acknowledged", report.rounds, report.acknowledged));
+        }
+    })
+    .await?;
+    let text = if args.json { serde_json::to_string_pretty(&report)? } else { report.to_string() };
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn binary_beside() -> anyhow::Result<PathBuf> {

@@ -150,9 +150,9 @@ impl Measurement {
     /// Shows how many of the things counted went into one fsync, and says so if that is more than `in_flight_max`:
     /// then some were answered before their fsync.
     pub fn fsyncs(mut self, cost: &Cost, in_flight_max: u64) -> Self {
-        let Some(flushes) = cost.flushes else { return self };
-        self.documents_per_fsync = (flushes > 0).then(|| float(self.count) / float(flushes));
-        if flushes * in_flight_max < self.count { self.note("not durable: answers without an fsync") } else { self }
+        let Some(fsyncs) = cost.fsyncs else { return self };
+        self.documents_per_fsync = (fsyncs > 0).then(|| float(self.count) / float(fsyncs));
+        if fsyncs * in_flight_max < self.count { self.note("not durable: answers without an fsync") } else { self }
     }
 
     /// Shows the memory that each of the things counted holds.

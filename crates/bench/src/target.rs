@@ -7,8 +7,9 @@ use tempfile::TempDir;
 use crate::{
     Error,
     client::{Connection, Request, seq_text},
+    fsyncs::Fsyncs,
     process::{Launch, Server, parse_url},
-    usage::{Flushes, Usage},
+    usage::Usage,
 };
 
 const SETTLE_WITHIN: Duration = Duration::from_secs(10);
@@ -54,7 +55,7 @@ pub struct Target {
     address: SocketAddr,
     pid: u32,
     database: Option<String>,
-    flushes: Option<Flushes>,
+    fsyncs: Option<Fsyncs>,
     own: Option<(Server, TempDir)>,
 }
 
@@ -71,7 +72,7 @@ impl Target {
             address: server.couch(),
             pid: server.pid(),
             database: None,
-            flushes: Flushes::of(folder.path()),
+            fsyncs: server.metrics().map(Fsyncs::Metrics).or_else(|| Fsyncs::of_disk(folder.path())),
             own: Some((server, folder)),
         })
     }
@@ -83,7 +84,7 @@ impl Target {
             address: peer.address,
             pid: peer.pid,
             database: peer.database.clone(),
-            flushes: Flushes::of(&std::env::temp_dir()),
+            fsyncs: Fsyncs::of_disk(&std::env::temp_dir()),
             own: None,
         }
     }
@@ -146,8 +147,9 @@ impl Target {
     ///
     /// # Errors
     /// When the process is gone.
-    pub fn meter(&self) -> Result<Meter<'_>, Error> {
-        Ok(Meter { target: self, usage: Usage::of(self.pid)?, flushes: self.count_flushes() })
+    pub async fn meter(&self) -> Result<Meter<'_>, Error> {
+        let fsyncs = self.count_fsyncs().await;
+        Ok(Meter { target: self, usage: Usage::of(self.pid)?, fsyncs })
     }
 
     /// Waits until the server does nothing (at most ten seconds), so that work put off is counted too.
@@ -190,8 +192,8 @@ impl Target {
         }
     }
 
-    fn count_flushes(&self) -> Option<u64> {
-        self.flushes.as_ref().and_then(Flushes::count)
+    async fn count_fsyncs(&self) -> Option<u64> {
+        self.fsyncs.as_ref()?.count().await
     }
 }
 
@@ -200,7 +202,7 @@ impl Target {
 pub struct Meter<'a> {
     target: &'a Target,
     usage: Usage,
-    flushes: Option<u64>,
+    fsyncs: Option<u64>,
 }
 
 /// What a server used.
@@ -212,8 +214,8 @@ pub struct Cost {
     pub rss_bytes: u64,
     /// How much more that is than at the start; less counts as none.
     pub rss_growth_bytes: u64,
-    /// Flushes of the disk, where it counts them.
-    pub flushes: Option<u64>,
+    /// How often it waited for the disk, where that is counted.
+    pub fsyncs: Option<u64>,
 }
 
 impl Meter<'_> {
@@ -221,9 +223,9 @@ impl Meter<'_> {
     ///
     /// # Errors
     /// When the process is gone.
-    pub fn stop(self) -> Result<Cost, Error> {
+    pub async fn stop(self) -> Result<Cost, Error> {
         let usage = Usage::of(self.target.pid)?;
-        Ok(self.cost(usage))
+        Ok(self.cost(usage).await)
     }
 
     /// The cost when the server has come to rest.
@@ -232,16 +234,16 @@ impl Meter<'_> {
     /// When the process is gone.
     pub async fn settle(self) -> Result<Cost, Error> {
         let usage = self.target.settle().await?;
-        Ok(self.cost(usage))
+        Ok(self.cost(usage).await)
     }
 
-    fn cost(&self, usage: Usage) -> Cost {
-        let flushes = self.target.count_flushes().zip(self.flushes).map(|(after, before)| after - before);
+    async fn cost(&self, usage: Usage) -> Cost {
+        let fsyncs = self.target.count_fsyncs().await.zip(self.fsyncs).map(|(after, before)| after - before);
         Cost {
             cpu: usage.cpu.saturating_sub(self.usage.cpu),
             rss_bytes: usage.rss_bytes,
             rss_growth_bytes: usage.rss_bytes.saturating_sub(self.usage.rss_bytes),
-            flushes,
+            fsyncs,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a process on this machine has used, as `/proc` tells it.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
 use crate::Error;
 
@@ -32,28 +32,6 @@ impl Usage {
     }
 }
 
-/// Counts the flushes a disk has been asked for: each fsync of a process is one.
-///
-/// The whole machine's, so other programs must rest meanwhile.
-#[derive(Debug, Clone)]
-pub struct Flushes {
-    device: String,
-}
-
-impl Flushes {
-    /// The counter of the disk that holds `folder`, if the kernel has one.
-    pub fn of(folder: &Path) -> Option<Self> {
-        let device = fs::metadata(folder).ok()?.dev();
-        let counter = Self { device: format!("{} {}", rustix::fs::major(device), rustix::fs::minor(device)) };
-        counter.count().map(|_count| counter)
-    }
-
-    /// Flushes so far.
-    pub fn count(&self) -> Option<u64> {
-        flush_count(&fs::read_to_string("/proc/diskstats").ok()?, &self.device)
-    }
-}
-
 fn read(path: &str) -> Result<String, Error> {
     fs::read_to_string(path).map_err(Error::io(format!("reading {path}")))
 }
@@ -82,15 +60,6 @@ fn rss_bytes(status: &str) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
-/// The 19th field of the device's line: flush requests completed.
-fn flush_count(diskstats: &str, device: &str) -> Option<u64> {
-    let line = diskstats.lines().find(|line| {
-        let mut numbers = line.split_whitespace();
-        device.split(' ').all(|number| numbers.next() == Some(number))
-    })?;
-    line.split_whitespace().nth(18)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,9 +70,6 @@ mod tests {
         assert_eq!(cpu_of_process(stat), Some(Duration::from_secs(3)));
         assert_eq!(rss_bytes("VmHWM:\t  9 kB\nVmRSS:\t     512 kB\n"), Some(512 * 1024));
         assert_eq!(on_cpu("345515527 4410137 68\n"), Duration::from_nanos(345_515_527));
-        let disks = " 7 0 loop0 0 0\n 254 0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 333 374\n";
-        assert_eq!(flush_count(disks, "254 0"), Some(333));
-        assert_eq!(flush_count(disks, "254 1"), None);
     }
 
     #[test]

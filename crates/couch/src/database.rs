@@ -3,6 +3,7 @@
 use crate::{
     context::{Answer, Context, json_value},
     error::Error,
+    sequence::WireSeq,
 };
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
@@ -41,8 +42,8 @@ pub(crate) async fn info_json(db: &Database) -> Result<Value, Error> {
     Ok(json!({
         "instance_start_time": info.created_s.to_string(),
         "db_name": db.name().as_str(),
-        "purge_seq": format_seq(db, Seq::new(info.purge_seq)),
-        "update_seq": format_seq(db, info.update_seq),
+        "purge_seq": wire_seq(db, Seq::new(info.purge_seq)).to_string(),
+        "update_seq": wire_seq(db, info.update_seq).to_string(),
         "sizes": { "file": info.stored_bytes, "external": info.stored_bytes, "active": info.stored_bytes },
         "props": {},
         "doc_del_count": info.doc_del_count,
@@ -66,22 +67,7 @@ pub(crate) async fn ensure_full_commit(cx: &Context, db: &Database) -> Answer {
     Ok(json_value(StatusCode::CREATED, &json!({ "ok": true, "instance_start_time": created_s.to_string() })))
 }
 
-/// A sequence as clients see it: `12-` and a token that tells this database from another of the same name.
-pub(crate) fn format_seq(db: &Database, seq: Seq) -> String {
-    format!("{seq}-{:016x}", u64::from_be_bytes(db.uuid()))
-}
-
-/// The sequence a client says it has seen. One of another database means it has seen nothing of this one.
-pub(crate) fn parse_seq(db: &Database, text: &str) -> Result<Seq, Error> {
-    let malformed = || Error::bad_request("Malformed sequence supplied in 'since' parameter.");
-    let text = text.trim_matches('"');
-    let (number, token) = text.split_once('-').map_or((text, None), |(number, token)| (number, Some(token)));
-    let seq = Seq::new(number.parse().map_err(|_| malformed())?);
-    match token {
-        None => Ok(seq),
-        Some("") => Err(malformed()),
-        // A sequence from the future comes from before a restored backup: begin again, rather than skip.
-        Some(token) if token == format!("{:016x}", u64::from_be_bytes(db.uuid())) && seq <= db.update_seq() => Ok(seq),
-        Some(_) => Ok(Seq::ZERO),
-    }
+/// A sequence as clients see it.
+pub(crate) fn wire_seq(db: &Database, seq: Seq) -> WireSeq {
+    WireSeq { seq, database: Some(db.uuid()) }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: `chttpd:error_info`, `spec/couch.md` 3.11.
 
+use crate::sequence::WireSeqError;
 use http::{HeaderValue, StatusCode, header};
 use std::borrow::Cow;
 use tidegate_engine::Absence;
@@ -90,8 +91,8 @@ impl From<tidegate_engine::Error> for Error {
     }
 }
 
-/// The chain goes to the log, never to the client.
-fn internal(error: &dyn std::error::Error) -> Error {
+/// A failure of the server's own: the chain goes to the log, never to the client.
+pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
     tracing::error!(error, "a request failed");
     Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", "see the server's log")
 }
@@ -134,6 +135,12 @@ impl From<PathError> for Error {
 impl From<DocIdError> for Error {
     fn from(error: DocIdError) -> Self {
         Self::illegal_docid(error.to_string())
+    }
+}
+
+impl From<WireSeqError> for Error {
+    fn from(error: WireSeqError) -> Self {
+        Self::bad_request(error.to_string())
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod changes;
 mod context;
+mod cors;
 mod database;
 mod document;
 mod error;
@@ -14,8 +15,11 @@ mod list;
 mod local;
 mod revisions;
 mod route;
+mod sequence;
 mod server;
 mod service;
 mod uuids;
 
+pub use cors::cors;
+pub use sequence::{WireSeq, WireSeqError};
 pub use service::{Couch, Settings};

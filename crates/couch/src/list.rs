@@ -12,13 +12,15 @@ use crate::{
 };
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
-pub(crate) use params::{Attachments, Docs};
+pub(crate) use params::Docs;
 use params::{Params, Selection};
-pub(crate) use rows::options;
 use rows::Rows;
 use serde_json::Value;
 use tidegate_engine::Database;
-use tidegate_http::{Body, respond};
+use tidegate_http::{
+    Body,
+    respond::{self, Sender},
+};
 
 /// Rows after which a response is sent piece by piece.
 const ROWS_AT_ONCE: usize = 1_000;
@@ -73,26 +75,31 @@ async fn answer(cx: &Context, db: &Database, listed: Listed, params: Params) -> 
 fn stream(cx: &Context, mut rows: Rows, first: Vec<u8>) -> Response<Body> {
     let (sender, body) = respond::channel(2);
     drop(cx.tasks.spawn(async move {
-        let mut out = first;
-        loop {
-            let chunk = std::mem::take(&mut out).into();
-            if sender.send(chunk).await.is_err() {
-                return;
-            }
-            match rows.write(ROWS_AT_ONCE, &mut out).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(Error(error)) => {
-                    tracing::error!(%error, "a list is cut short");
-                    return;
-                }
-            }
+        match send_all(&mut rows, first, &sender).await {
+            Ok(Sent::All) => drop(sender.finish().await.map_err(|gone| tracing::debug!(%gone, "a list's end"))),
+            Ok(Sent::ClientGone) => {}
+            Err(Error(error)) => tracing::error!(%error, "a list is cut short"),
         }
-        // A client that went away needs no end.
-        drop(sender.send(out.into()).await);
-        drop(sender.finish().await);
     }));
     respond::stream(StatusCode::OK, HeaderValue::from_static("application/json"), body)
+}
+
+enum Sent {
+    All,
+    ClientGone,
+}
+
+async fn send_all(rows: &mut Rows, first: Vec<u8>, sender: &Sender) -> Result<Sent, Error> {
+    let (mut out, mut more) = (first, true);
+    loop {
+        if sender.send(std::mem::take(&mut out).into()).await.is_err() {
+            return Ok(Sent::ClientGone);
+        }
+        if !more {
+            return Ok(Sent::All);
+        }
+        more = rows.write(ROWS_AT_ONCE, &mut out).await?;
+    }
 }
 
 /// Whether a list is of single ids or of a range, for [`Rows`].

@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::json;
 use tidegate_engine::{Absence, Database, LocalDocument};
-use tidegate_http::path::encode_segment;
+use tidegate_http::path::{Plus, Segments, encode_segment};
 use tidegate_json::{Limits, read_string, scan_document, write_string};
 use tidegate_types::{DocId, DocKind};
 
@@ -38,7 +38,9 @@ pub(crate) async fn copy(cx: &Context, db: &Database, id: &DocId) -> Answer {
     let destination = cx.request.headers.get("destination").and_then(|value| value.to_str().ok());
     let Some(destination) = destination else { return Err(Error::bad_request("Destination header is mandatory for COPY.")) };
     let (path, _) = destination.split_once('?').unwrap_or((destination, ""));
-    let target: DocId = tidegate_http::path::decode(path)?.parse()?;
+    let path = format!("/{path}");
+    let segments = Segments::parse(&path)?;
+    let target: DocId = segments.join_from(0, Plus::Space).unwrap_or_default().parse()?;
     if target.kind() != DocKind::Local {
         return Err(Error::bad_request("a local document can be copied to a local document only"));
     }

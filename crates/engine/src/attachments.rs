@@ -17,6 +17,19 @@ pub struct AttachmentUpload {
     length_max: u64,
 }
 
+/// Reads stored content chunk by chunk: holds one in memory, whatever the content's length.
+pub struct AttachmentReader(pub(crate) tidegate_store::AttachmentReader);
+
+impl AttachmentReader {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// The content is cut short, or the storage failed.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        Ok(self.0.next().await?)
+    }
+}
+
 /// Content that has been taken in, waiting for a revision to refer to it.
 #[derive(Clone, Debug)]
 pub struct StagedAttachment {

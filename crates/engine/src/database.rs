@@ -160,7 +160,7 @@ impl Database {
 
     /// A feed of what changes after `since`: subscribed from now on.
     pub fn follow(&self, since: Seq) -> Feed {
-        self.store.follow(since)
+        Feed(self.store.follow(since))
     }
 
     /// The changes after `after` up to and including `until`, at most `limit`, as they are now.

@@ -158,7 +158,7 @@ impl Database {
     /// # Errors
     /// The storage failed.
     pub async fn attachment(&self, attachment: &Attachment, range: Option<Range<u64>>) -> Result<AttachmentReader, Error> {
-        Ok(self.store.reader()?.attachment(&attachment.digest, range).await?)
+        Ok(AttachmentReader(self.store.reader()?.attachment(&attachment.digest, range).await?))
     }
 }
 

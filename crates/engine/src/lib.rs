@@ -12,20 +12,22 @@ mod database;
 mod document;
 mod engine;
 mod error;
+mod feed;
 mod limits;
 mod write;
 
 pub use admins::{Admins, PasswordHash};
-pub use attachments::{AttachmentUpload, StagedAttachment};
+pub use attachments::{AttachmentReader, AttachmentUpload, StagedAttachment};
 pub use caller::Caller;
 pub use database::{Database, DocumentList, RevsDiff};
 pub use document::{Availability, Detail, Document, OpenRev, OpenRevs, Which};
 pub use engine::{Engine, Identity, Options};
 pub use error::{Absence, Error};
+pub use feed::Feed;
 pub use limits::Limits;
 pub use tidegate_kv::{Health, Stats};
 pub use tidegate_store::{
-    Attachment, AttachmentDigest, AttachmentReader, Change, DatabaseInfo, DocRange, DocRow, Encoding, Feed, FeedEnd,
-    LocalDocument, Order, Purged, Written,
+    Attachment, AttachmentDigest, Change, DatabaseInfo, DocRange, DocRow, Encoding, FeedEnd, LocalDocument, Order, Purged,
+    Written,
 };
 pub use write::{AttachmentContent, AttachmentWrite, Placement, Write};

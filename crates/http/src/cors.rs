@@ -19,6 +19,8 @@ use crate::respond::{self, Body};
 pub enum Origins {
     /// All of them.
     Any,
+    /// Pages served from this machine, on any port: `localhost`, `127.0.0.1`, `[::1]`.
+    Loopback,
     /// These, such as `https://app.example.com`.
     List(Vec<String>),
 }
@@ -100,7 +102,7 @@ impl Cors {
         let with_credentials = self.options.credentials == Credentials::Allowed;
         let echoes = match &self.options.origins {
             Origins::Any => with_credentials,
-            Origins::List(_) => true,
+            Origins::Loopback | Origins::List(_) => true,
         };
         if echoes {
             response.append(VARY, HeaderValue::from_static("origin"));
@@ -117,6 +119,7 @@ impl Cors {
     fn allows_origin(&self, origin: &HeaderValue) -> bool {
         match &self.options.origins {
             Origins::Any => true,
+            Origins::Loopback => origin.to_str().is_ok_and(is_loopback),
             Origins::List(list) => list.iter().any(|listed| listed.as_bytes() == origin.as_bytes()),
         }
     }
@@ -141,6 +144,13 @@ impl Cors {
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> HeaderValue {
     let list = names.collect::<Vec<_>>().join(", ");
     HeaderValue::try_from(list).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Whether a page's origin is this machine.
+fn is_loopback(origin: &str) -> bool {
+    let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).unwrap_or_default();
+    let name = ["localhost", "127.0.0.1", "[::1]"].iter().find_map(|name| host.strip_prefix(name));
+    name.is_some_and(|port| port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
 }
 
 #[cfg(test)]
@@ -175,6 +185,16 @@ mod tests {
         let request = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_str(origin).unwrap())]);
         cors.apply(&request, &mut response);
         response
+    }
+
+    #[test]
+    fn loopback_is_this_machine_alone() {
+        for origin in ["http://localhost", "https://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:1"] {
+            assert!(is_loopback(origin), "{origin}");
+        }
+        for origin in ["http://localhost.evil.example", "http://127.0.0.10", "null", "file://", "http://localhost:x", "http://evil/localhost"] {
+            assert!(!is_loopback(origin), "{origin}");
+        }
     }
 
     #[test]

@@ -105,19 +105,26 @@ impl<'a> Cursor<'a> {
                     self.at += 1;
                     return Some(Token { start, end: self.at, form });
                 }
-                Some(b'\\') => {
-                    let escape = self.escape()?;
-                    self.at += escape.len;
-                    form = form.max(if escape.canonical { Form::Canonical } else { Form::Other });
-                }
+                Some(b'\\') => form = form.max(self.escape()?),
                 Some(_) | None => return None,
             }
         }
     }
 
+    #[inline(always)]
+    fn escape(&mut self) -> Option<Form> {
+        if let Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') = self.text.as_bytes().get(self.at + 1) {
+            self.at += 2;
+            return Some(Form::Canonical);
+        }
+        let escape = self.rare_escape()?;
+        self.at += escape.len;
+        Some(if escape.canonical { Form::Canonical } else { Form::Other })
+    }
+
     // By value, so that the caller's cursor can stay in registers.
     #[inline(never)]
-    fn escape(self) -> Option<Escape> {
+    fn rare_escape(self) -> Option<Escape> {
         read_escape(self.text.as_bytes().get(self.at..)?)
     }
 

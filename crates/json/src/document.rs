@@ -165,8 +165,8 @@ fn members<'a>(outline: &Outline<'_, 'a>, work: &mut Vec<Work>) -> Cow<'a, [u8]>
 }
 
 fn listed<'a>(outline: &Outline<'_, 'a>, span: Span, work: &mut Vec<Work>) -> Cow<'a, [u8]> {
-    if let (Cow::Borrowed(text), false) = (&outline.text, outline.scratch.repeated) {
-        return Cow::Borrowed(text.as_bytes().get(span.start..span.end).unwrap_or_default());
+    if let (Some(text), false) = (outline.original, outline.scratch.repeated) {
+        return Cow::Borrowed(text.get(span.start..span.end).unwrap_or_default());
     }
     let mut out = Vec::with_capacity(span.end - span.start);
     Render::new(outline, Target::Listed, work).span(&mut out, span);

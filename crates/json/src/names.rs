@@ -147,6 +147,9 @@ impl Names {
                 places.push((number(first), number(last)));
             }
         }
+        if places.len() == self.keys.len() {
+            return;
+        }
         places.sort_unstable();
         self.listed.clear();
         self.listed.extend(places.iter().map(|&(_, member)| member));

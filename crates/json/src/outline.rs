@@ -63,9 +63,11 @@ pub(crate) struct Root<'a> {
 }
 
 /// A document taken apart, not yet rendered.
-pub(crate) struct Outline<'s, 'a> {
+pub(crate) struct Outline<'s, 'a: 's> {
     /// The compact text, `{` first.
-    pub(crate) text: Cow<'a, str>,
+    pub(crate) text: &'s [u8],
+    /// The same, when it is a stretch of the original text.
+    pub(crate) original: Option<&'a [u8]>,
     pub(crate) scratch: &'s Scratch,
     pub(crate) root: Root<'a>,
 }
@@ -76,6 +78,8 @@ pub(crate) struct Scratch {
     pub(crate) edits: Vec<Edit>,
     pub(crate) spans: Vec<Span>,
     pub(crate) patches: Vec<u8>,
+    /// The compact text, where it isn't a stretch of the original: what is known of it so far.
+    compact: Vec<u8>,
     /// Some object, below the top level, has a repeated name.
     pub(crate) repeated: bool,
     /// The members of all open objects.
@@ -91,6 +95,7 @@ impl Scratch {
         self.edits.clear();
         self.spans.clear();
         self.patches.clear();
+        self.compact.clear();
         self.repeated = false;
         self.members.clear();
         self.member_names.clear();
@@ -103,6 +108,7 @@ impl Scratch {
         self.edits.capacity() * size_of::<Edit>()
             + self.spans.capacity() * size_of::<Span>()
             + self.patches.capacity()
+            + self.compact.capacity()
             + self.members.capacity() * size_of::<Member>()
             + self.member_names.capacity() * size_of::<Name>()
             + self.frames.capacity() * size_of::<Frame>()
@@ -117,12 +123,17 @@ pub(crate) fn outline<'s, 'a>(
     scratch: &'s mut Scratch,
 ) -> Result<Outline<'s, 'a>, Error> {
     scratch.clear();
-    let packed = Packed { copied: String::new(), kept_from: cursor.at, removed: cursor.at };
+    let packed = Packed { kept_from: cursor.at, removed: cursor.at };
     let mut builder = Builder { text: *cursor, packed, scratch };
     walk(cursor, limits, 0, &mut builder)?;
     let root = builder.root();
-    let text = builder.packed.finish(&builder.text, cursor.at);
-    Ok(Outline { text, scratch: builder.scratch, root })
+    let Builder { packed, scratch, .. } = builder;
+    let rest = cursor.bytes(packed.kept_from, cursor.at);
+    if scratch.compact.is_empty() {
+        return Ok(Outline { text: rest, original: Some(rest), scratch, root });
+    }
+    scratch.compact.extend_from_slice(rest);
+    Ok(Outline { text: &scratch.compact, original: None, scratch, root })
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -220,7 +231,9 @@ impl<'a> Builder<'_, 'a> {
 
 impl Visit for Builder<'_, '_> {
     fn white(&mut self, gap: Range<usize>) {
-        self.packed.remove(&self.text, gap);
+        self.scratch.compact.extend_from_slice(self.text.bytes(self.packed.kept_from, gap.start));
+        self.packed.kept_from = gap.end;
+        self.packed.removed += gap.len();
     }
 
     #[inline]
@@ -281,9 +294,8 @@ impl Visit for Builder<'_, '_> {
     }
 }
 
-/// The compact text in the making.
+/// How far the compact text is.
 struct Packed {
-    copied: String,
     /// Where the text begins that isn't copied yet.
     kept_from: usize,
     /// How much was left out so far.
@@ -295,20 +307,5 @@ impl Packed {
     #[inline]
     fn at(&self, offset: usize) -> usize {
         offset - self.removed
-    }
-
-    fn remove(&mut self, text: &Cursor<'_>, gap: Range<usize>) {
-        self.copied.push_str(text.slice(self.kept_from, gap.start));
-        self.kept_from = gap.end;
-        self.removed += gap.len();
-    }
-
-    fn finish<'a>(&mut self, text: &Cursor<'a>, end: usize) -> Cow<'a, str> {
-        let rest = text.slice(self.kept_from, end);
-        if self.copied.is_empty() {
-            return Cow::Borrowed(rest);
-        }
-        self.copied.push_str(rest);
-        Cow::Owned(std::mem::take(&mut self.copied))
     }
 }

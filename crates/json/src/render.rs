@@ -42,7 +42,7 @@ impl<'r> Render<'r> {
         let scratch = outline.scratch;
         let is_verbatim = target == Target::Listed && !scratch.repeated;
         let edits: &[Edit] = if is_verbatim { &[] } else { &scratch.edits };
-        Self { text: outline.text.as_bytes(), scratch, edits, target, work }
+        Self { text: outline.text, scratch, edits, target, work }
     }
 
     /// Appends members, with commas between them.
@@ -89,8 +89,16 @@ impl<'r> Render<'r> {
     }
 
     /// Writes a stretch up to the first object that is out of order, and its `{`.
-    #[inline]
-    fn begin_span(&mut self, out: &mut Vec<u8>, mut span: Span) -> Option<Inner> {
+    #[inline(always)]
+    fn begin_span(&self, out: &mut Vec<u8>, span: Span) -> Option<Inner> {
+        if self.edits.get(span.edit).is_some_and(|edit| edit.start < span.end) {
+            return self.begin_edited(out, span);
+        }
+        self.copy(out, span.start, span.end);
+        None
+    }
+
+    fn begin_edited(&self, out: &mut Vec<u8>, mut span: Span) -> Option<Inner> {
         while let Some(edit) = self.edits.get(span.edit).filter(|edit| edit.start < span.end) {
             match (&edit.kind, self.target) {
                 (EditKind::Through, _)
@@ -119,6 +127,7 @@ impl<'r> Render<'r> {
         self.work.push(Work::List(inner.list));
     }
 
+    #[inline]
     fn copy(&self, out: &mut Vec<u8>, start: usize, end: usize) {
         out.extend_from_slice(self.text.get(start..end).unwrap_or_default());
     }

@@ -61,10 +61,16 @@ pub(crate) fn unescape(inside: &str) -> String {
     text
 }
 
+/// The text before the next backslash, and the rest from there. A literal's inside has nothing else out of the ordinary.
+#[inline]
+fn split_at_escape(inside: &str) -> Option<(&str, &str)> {
+    inside.split_at_checked(ordinary_len(inside.as_bytes())).filter(|(_, escaped)| !escaped.is_empty())
+}
+
 /// Appends what [`unescape`] returns.
 pub(crate) fn unescape_into(text: &mut String, inside: &str) {
     let mut rest = inside;
-    while let Some((literal, escaped)) = rest.find('\\').and_then(|at| rest.split_at_checked(at)) {
+    while let Some((literal, escaped)) = split_at_escape(rest) {
         text.push_str(literal);
         let Some(escape) = read_escape(escaped.as_bytes()) else { break };
         text.push(char::from_u32(escape.code).unwrap_or(char::REPLACEMENT_CHARACTER));
@@ -77,7 +83,7 @@ pub(crate) fn unescape_into(text: &mut String, inside: &str) {
 pub(crate) fn write_canonical(out: &mut Vec<u8>, inside: &str) {
     out.push(b'"');
     let mut rest = inside;
-    while let Some((literal, escaped)) = rest.find('\\').and_then(|at| rest.split_at_checked(at)) {
+    while let Some((literal, escaped)) = split_at_escape(rest) {
         out.extend_from_slice(literal.as_bytes());
         let Some(escape) = read_escape(escaped.as_bytes()) else { break };
         write_code(out, escape.code);

@@ -40,7 +40,7 @@ pub(crate) fn walk<V: Visit>(
     outside: usize,
     visit: &mut V,
 ) -> Result<(), Error> {
-    let mut walk = Walk { cursor: *cursor, visit, limits, outside, open: Vec::with_capacity(8) };
+    let mut walk = Walk { cursor: *cursor, visit, limits, outside, open: Open::default() };
     let outcome = walk.run();
     *cursor = walk.cursor;
     outcome.map_err(|fault| match fault {
@@ -53,6 +53,43 @@ pub(crate) fn walk<V: Visit>(
 enum Container {
     Object,
     Array,
+}
+
+/// The containers that are open: a bit each, the innermost 64 at hand.
+#[derive(Default)]
+struct Open {
+    /// The lowest bit is the innermost; 1 is an object.
+    bits: u64,
+    depth: usize,
+    outer: Vec<u64>,
+}
+
+impl Open {
+    #[inline(always)]
+    fn innermost(&self) -> Option<Container> {
+        if self.depth == 0 {
+            return None;
+        }
+        Some(if self.bits & 1 == 1 { Container::Object } else { Container::Array })
+    }
+
+    #[inline(always)]
+    fn push(&mut self, container: Container) {
+        if self.depth.is_multiple_of(64) && self.depth > 0 {
+            self.outer.push(self.bits);
+        }
+        self.bits = self.bits << 1 | u64::from(container == Container::Object);
+        self.depth += 1;
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) {
+        self.depth -= 1;
+        self.bits >>= 1;
+        if self.depth.is_multiple_of(64) && self.depth > 0 {
+            self.bits = self.outer.pop().unwrap_or(0);
+        }
+    }
 }
 
 /// What stands at the cursor.
@@ -73,7 +110,7 @@ struct Walk<'v, 'a, V> {
     visit: &'v mut V,
     limits: Limits,
     outside: usize,
-    open: Vec<Container>,
+    open: Open,
 }
 
 impl<V: Visit> Walk<'_, '_, V> {
@@ -82,7 +119,7 @@ impl<V: Visit> Walk<'_, '_, V> {
         loop {
             let mut step = self.value()?;
             while step == Step::AfterValue {
-                step = match self.open.last() {
+                step = match self.open.innermost() {
                     None => return Ok(()),
                     Some(Container::Object) => self.after_member()?,
                     Some(Container::Array) => self.after_element()?,
@@ -155,7 +192,7 @@ impl<V: Visit> Walk<'_, '_, V> {
 
     #[inline(always)]
     fn open(&mut self, container: Container) -> Result<Option<u8>, Fault> {
-        if self.outside + self.open.len() >= self.limits.depth_max {
+        if self.outside + self.open.depth >= self.limits.depth_max {
             return Err(Fault::TooDeep);
         }
         self.open.push(container);

@@ -1,6 +1,6 @@
 //! What `scan_document` takes, refuses and makes of a text: a table for every rule.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use md5::{Digest, Md5};
 use tidegate_json::{Document, Error, Limits, scan_document};

@@ -1,7 +1,5 @@
 //! Envelopes and strings: `Members`, `split_array`, `write_string`, `read_string`.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::borrow::Cow;
 
 use tidegate_json::{Document, Error, Limits, Members, read_string, scan_document, split_array, write_string};

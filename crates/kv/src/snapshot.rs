@@ -64,13 +64,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn scan_with<F>(
-        &self,
-        range: KeyRange,
-        direction: Direction,
-        limit: usize,
-        visit: F,
-    ) -> Result<(), Error>
+    pub async fn scan_with<F>(&self, range: KeyRange, direction: Direction, limit: usize, visit: F) -> Result<(), Error>
     where
         F: FnMut(&[u8], &[u8]) -> ControlFlow<()> + Send,
     {

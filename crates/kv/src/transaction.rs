@@ -85,13 +85,7 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`Snapshot::get`].
-    pub async fn scan_with<F>(
-        &self,
-        range: KeyRange,
-        direction: Direction,
-        limit: usize,
-        visit: F,
-    ) -> Result<(), Error>
+    pub async fn scan_with<F>(&self, range: KeyRange, direction: Direction, limit: usize, visit: F) -> Result<(), Error>
     where
         F: FnMut(&[u8], &[u8]) -> ControlFlow<()> + Send,
     {

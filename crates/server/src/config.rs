@@ -92,7 +92,7 @@ struct MetricsFile {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CorsFile {
-    /// Such as `https://app.example.com`, or `*` for all.
+    /// Such as `https://app.example.com`; `loopback` for pages served from this machine; `*` for all.
     pub(crate) origins: Vec<String>,
     pub(crate) credentials: bool,
 }
@@ -155,10 +155,10 @@ pub(crate) enum LogFormat {
 }
 
 impl Config {
-    /// For `tidegate dev`: open, so loopback only; any web page on this machine may call.
+    /// For `tidegate dev`: open, so loopback only, and only pages served from this machine may call.
     pub(crate) fn dev(data: PathBuf, addresses: Addresses) -> Result<Self> {
         let log = LogFile { level: "warn".to_owned(), format: LogFormat::Text };
-        let cors = CorsFile { origins: vec!["*".to_owned()], credentials: true };
+        let cors = CorsFile { origins: vec!["loopback".to_owned()], credentials: true };
         let file = File { data: Some(data), cors, log, ..File::default() };
         let config = Self::merge(file, None, addresses, Admins::Open)?;
         for (name, address) in [("couch", config.couch), ("metrics", config.metrics)] {

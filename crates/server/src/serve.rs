@@ -104,10 +104,14 @@ fn settings(config: &Config) -> Settings {
 const READ_BYTES_MAX: u64 = 192 << 20;
 
 fn cors(file: &CorsFile) -> Option<CorsOptions> {
-    let any = file.origins.iter().any(|origin| origin == "*");
-    let origins = if any { Origins::Any } else { Origins::List(file.origins.clone()) };
+    let named = |name: &str| file.origins.iter().any(|origin| origin == name);
+    let origins = match () {
+        () if named("*") => Origins::Any,
+        () if named("loopback") => Origins::Loopback,
+        () => Origins::List(file.origins.clone()),
+    };
     let credentials = if file.credentials { Credentials::Allowed } else { Credentials::Refused };
-    (!file.origins.is_empty()).then(|| CorsOptions { origins, credentials, ..CorsOptions::default() })
+    (!file.origins.is_empty()).then(|| tidegate_couch::cors(origins, credentials))
 }
 
 /// Tells where the server listens, and that it does.

@@ -50,6 +50,12 @@ impl Client {
         Self { address }
     }
 
+    /// The server's address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sends a request and reads the whole answer.
     ///
     /// # Errors

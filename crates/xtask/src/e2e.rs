@@ -15,7 +15,8 @@ pub(crate) fn test(cargo_args: &[String]) -> anyhow::Result<()> {
     command::run(Command::new("cargo").args(["test", "--workspace"]).args(cargo_args))
 }
 
-fn install_packages(folder: &Path) -> anyhow::Result<()> {
+/// Fetches the npm packages of `folder`, unless those of its lock file are there.
+pub(crate) fn install_packages(folder: &Path) -> anyhow::Result<()> {
     let lock = folder.join("package-lock.json");
     let wanted = fs::read(&lock).with_context(|| format!("{} can't be read", lock.display()))?;
     let stamp = folder.join("node_modules/.installed-lock.json");

@@ -1,4 +1,4 @@
-//! The chores of the repository: `cargo xtask ci`, `cargo xtask test`, `cargo xtask tidy`.
+//! The chores of the repository: `cargo xtask dev`, `ci`, `test` and `tidy`.
 //!
 //! CI runs nothing but `ci`, so what passes here passes there. Nothing in this crate is shipped, and no crate depends
 //! on it.
@@ -6,6 +6,7 @@
 
 mod ci;
 mod command;
+mod dev;
 mod e2e;
 mod tidy;
 
@@ -29,6 +30,15 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         cargo_args: Vec<String>,
     },
+    /// A server to try, in the release build, and a demonstration on it: two devices sync through it
+    Dev {
+        /// Stop the server after the demonstration
+        #[arg(long)]
+        once: bool,
+        /// Passed on to `tidegate dev`, such as `--data DIR`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        server_args: Vec<String>,
+    },
     /// The rules of this repository that no compiler knows: layers, sizes, names, headers, manifests
     Tidy,
 }
@@ -48,6 +58,9 @@ fn run(chore: Chore) -> anyhow::Result<()> {
     match chore {
         Chore::Ci => ci::run(),
         Chore::Test { cargo_args } => e2e::test(&cargo_args),
+        Chore::Dev { once, server_args } => {
+            dev::run(if once { dev::After::Stop } else { dev::After::Stay }, &server_args)
+        }
         Chore::Tidy => tidy::run(),
     }
 }

@@ -11,7 +11,7 @@ pub(super) async fn measure(stage: &Stage<'_>) -> Result<Vec<Measurement>, Error
         Extent::Usual => 100_000,
         Extent::Full => 300_000,
     };
-    let meter = stage.target.meter()?;
+    let meter = stage.target.meter().await?;
     let outcome = stage.fill(0, count).await?;
     let cost = meter.settle().await?;
     let row = Measurement::new(format!("_bulk_docs × 1,000, {} documents", grouped(count)), stage.target);

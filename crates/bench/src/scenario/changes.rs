@@ -32,7 +32,7 @@ async fn read(stage: &Stage<'_>) -> Result<Measurement, Error> {
     let mut wire = Vec::new();
     request.encode(&mut wire);
     let (mut latencies, mut reads) = (Latencies::default(), 0);
-    let meter = stage.target.meter()?;
+    let meter = stage.target.meter().await?;
     let started = Instant::now();
     while started.elapsed() < stage.plan.time_max {
         let asked = Instant::now();
@@ -42,6 +42,6 @@ async fn read(stage: &Stage<'_>) -> Result<Measurement, Error> {
     }
     let elapsed = started.elapsed();
     let row = Measurement::new(format!("_changes, {} rows", grouped(rows)), stage.target);
-    let row = row.counted(rows * reads, elapsed).latencies(&latencies).cost(&meter.stop()?);
+    let row = row.counted(rows * reads, elapsed).latencies(&latencies).cost(&meter.stop().await?);
     Ok(row.note("latency of the whole feed, CPU of a row"))
 }

@@ -47,14 +47,14 @@ fn compared(row: Measurement, smallest: Option<f64>) -> Measurement {
 }
 
 async fn read(stage: &Stage<'_>, size: u64) -> Result<Measurement, Error> {
-    let meter = stage.target.meter()?;
+    let meter = stage.target.meter().await?;
     let outcome = stage.drive(CONNECTIONS, OPERATIONS_MAX, stage.random_get(size)).await?;
     let row = Measurement::new(format!("GET, among {}", grouped(size)), stage.target);
-    Ok(row.outcome(&outcome, 1).cost(&meter.stop()?))
+    Ok(row.outcome(&outcome, 1).cost(&meter.stop().await?))
 }
 
 async fn write(stage: &Stage<'_>, size: u64, from: u64) -> Result<Measurement, Error> {
-    let meter = stage.target.meter()?;
+    let meter = stage.target.meter().await?;
     let outcome = stage.drive(CONNECTIONS, OPERATIONS_MAX, stage.put(from)).await?;
     let cost = meter.settle().await?;
     let row = Measurement::new(format!("PUT new, {CONNECTIONS} connections, among {}", grouped(size)), stage.target);
@@ -65,7 +65,7 @@ async fn write(stage: &Stage<'_>, size: u64, from: u64) -> Result<Measurement, E
 async fn follow(stage: &Stage<'_>, size: u64) -> Result<Measurement, Error> {
     let mut connection = stage.target.connect().await?;
     let (mut latencies, mut rows, mut since) = (Latencies::default(), 0, "0".to_owned());
-    let meter = stage.target.meter()?;
+    let meter = stage.target.meter().await?;
     let started = Instant::now();
     while started.elapsed() < stage.plan.time_max {
         let path = format!("{}/_changes?limit={PAGE_ROWS}&since={since}", stage.database);
@@ -81,5 +81,5 @@ async fn follow(stage: &Stage<'_>, size: u64) -> Result<Measurement, Error> {
     }
     let elapsed = started.elapsed();
     let row = Measurement::new(format!("_changes in pages of 1,000, among {}", grouped(size)), stage.target);
-    Ok(row.counted(rows, elapsed).latencies(&latencies).cost(&meter.stop()?))
+    Ok(row.counted(rows, elapsed).latencies(&latencies).cost(&meter.stop().await?))
 }

@@ -17,7 +17,7 @@ pub(super) async fn measure_feeds(stage: &Stage<'_>) -> Result<Vec<Measurement>,
     }
     stage.fill_and_settle(0, 1).await?;
     let since = stage.target.update_seq(&stage.database).await?;
-    let meter = stage.target.meter()?;
+    let meter = stage.target.meter().await?;
     let audience = Audience::gather(stage.target.address(), &stage.database, &since, FEEDS).await?;
     let cost = meter.settle().await?;
     drop(audience);
@@ -34,7 +34,7 @@ pub(super) async fn measure_databases(stage: &Stage<'_>) -> Result<Vec<Measureme
         (false, false, Extent::Full) => 10_000,
     };
     stage.fill_and_settle(0, 1).await?;
-    let meter = stage.target.meter()?;
+    let meter = stage.target.meter().await?;
     each_database(stage, count, |path, wire| Request::new("PUT", path).encode(wire)).await?;
     let made = each_database(stage, count, |path, wire| {
         let mut body = Vec::new();

@@ -82,7 +82,7 @@ impl Writer<'_> {
     async fn steps(&mut self, documents: u64, steps_max: u64, audience: Option<&Audience>) -> Result<Steps, Error> {
         // A fresh one: servers close connections that rest.
         let mut connection = self.stage.target.connect().await?;
-        let meter = self.stage.target.meter()?;
+        let meter = self.stage.target.meter().await?;
         let started = Instant::now();
         let mut count = 0;
         while count < steps_max && started.elapsed() < self.stage.plan.time_max {

@@ -45,7 +45,7 @@ async fn get<E>(stage: &Stage<'_>, encode: E) -> Result<(Outcome, Cost), Error>
 where
     E: Fn(u64, &mut Vec<u8>) + Send + Sync + 'static,
 {
-    let meter = stage.target.meter()?;
+    let meter = stage.target.meter().await?;
     let outcome = stage.drive(CONNECTIONS, OPERATIONS_MAX, encode).await?;
-    Ok((outcome, meter.stop()?))
+    Ok((outcome, meter.stop().await?))
 }

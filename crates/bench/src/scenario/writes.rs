@@ -14,7 +14,7 @@ pub(super) async fn measure(stage: &Stage<'_>) -> Result<Vec<Measurement>, Error
     let mut rows = Vec::new();
     let mut from = 0;
     for (connections, limit, goal) in CASES {
-        let meter = stage.target.meter()?;
+        let meter = stage.target.meter().await?;
         let outcome = stage.drive(usize::from(connections), OPERATIONS_MAX, stage.put(from)).await?;
         let cost = meter.settle().await?;
         from += OPERATIONS_MAX;

@@ -46,6 +46,11 @@ impl Attachment {
         json!({ "content_type": ATTACHMENT_TYPE, "data": STANDARD.encode(self.bytes()) })
     }
 
+    /// What stands for it in the JSON of a document that has it already.
+    pub(super) fn stub(self) -> Value {
+        json!({ "content_type": ATTACHMENT_TYPE, "digest": self.digest(), "length": self.length, "stub": true })
+    }
+
     /// Its digest as CouchDB writes it.
     pub(super) fn digest(self) -> String {
         format!("md5-{}", STANDARD.encode(Md5::digest(self.bytes())))

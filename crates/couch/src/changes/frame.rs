@@ -1,6 +1,7 @@
 //! How the rows of a feed are put on the wire.
 
 use super::params::FeedKind;
+use crate::sequence::WireSeq;
 
 /// The shape of a feed: what stands before, between and behind its rows.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +77,7 @@ impl Frame {
     }
 
     /// Behind the last row.
-    pub(crate) fn end(self, last_seq: &str, pending: u64, out: &mut Vec<u8>) {
+    pub(crate) fn end(self, last_seq: WireSeq, pending: u64, out: &mut Vec<u8>) {
         let end = match self {
             Self::Object => format!("\n],\n\"last_seq\":\"{last_seq}\",\"pending\":{pending}}}\n"),
             Self::Lines => format!("{{\"last_seq\":\"{last_seq}\",\"pending\":{pending}}}\n"),

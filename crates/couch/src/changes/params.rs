@@ -2,9 +2,9 @@
 
 use crate::{
     context::Context,
-    database::parse_seq,
     error::Error,
-    list::{Attachments, Docs},
+    list::Docs,
+    sequence::WireSeq,
 };
 use http::header::HeaderName;
 use serde_json::Value;
@@ -82,11 +82,10 @@ impl Params {
             Some(_) => return Err(Error::bad_request("Supported `feed` types: normal, continuous, live, longpoll, eventsource")),
         };
         let flag = |name: &str| Ok::<_, Error>(query.flag(name)?.unwrap_or(false));
-        let attachments = match (flag("attachments")?, flag("att_encoding_info")?) {
-            (true, _) => Attachments::Inline,
-            (false, true) => Attachments::EncodingInfo,
-            (false, false) => Attachments::Stubs,
-        };
+        let mut docs = Docs::default();
+        for (name, _) in query.iter() {
+            docs.read(name, || flag(name))?;
+        }
         Ok(Self {
             feed,
             since: since(cx, db, &query)?,
@@ -95,14 +94,9 @@ impl Params {
             style: if query.get("style") == Some("all_docs") { Style::AllDocs } else { Style::MainOnly },
             filter: Filter::parse(&query, body)?,
             wait: wait(&query, cx.shared.settings.changes_timeout)?,
-            docs: Docs { include: flag("include_docs")?, conflicts: flag("conflicts")?, attachments },
+            docs,
             seq_interval: query.integer("seq_interval")?.unwrap_or(1).max(1),
         })
-    }
-
-    /// How much of a document its rows need.
-    pub(crate) fn detail(&self) -> Detail {
-        if self.docs.conflicts { Detail::History } else { Detail::Plain }
     }
 }
 
@@ -112,7 +106,7 @@ fn since(cx: &Context, db: &Database, query: &Query<'_>) -> Result<Seq, Error> {
     match header.or(parameter) {
         None | Some("0") => Ok(Seq::ZERO),
         Some("now") => Ok(db.update_seq()),
-        Some(text) => parse_seq(db, text),
+        Some(text) => Ok(text.parse::<WireSeq>()?.resolve(db.uuid(), db.update_seq())),
     }
 }
 

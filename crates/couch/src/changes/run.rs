@@ -6,10 +6,9 @@ use super::{
 };
 use crate::{
     context::Context,
-    database::format_seq,
-    document::render::{Options, render},
+    database::wire_seq,
+    document::render::render,
     error::Error,
-    list::options,
 };
 use std::time::Duration;
 use tidegate_engine::{Change, Database, Feed, Order};
@@ -29,7 +28,6 @@ pub(crate) struct Run {
     db: Database,
     params: Params,
     frame: Frame,
-    options: Options,
     feed: Feed,
     /// Up to where the changes that were there at the beginning go.
     until: Seq,
@@ -50,11 +48,10 @@ enum Waited {
 impl Run {
     pub(crate) fn new(cx: &Context, db: &Database, params: Params) -> Self {
         let frame = Frame::of(params.feed);
-        let options = options(params.docs.conflicts, params.docs.attachments);
         let feed = db.follow(params.since);
         let (until, last) = (db.update_seq(), params.since);
         let (db, head, draining) = (db.clone(), frame.head().to_vec(), cx.draining.clone());
-        Self { db, params, frame, options, feed, until, last, rows: 0, head, draining }
+        Self { db, params, frame, feed, until, last, rows: 0, head, draining }
     }
 
     /// What was written before the loop began.
@@ -175,7 +172,7 @@ impl Run {
             out.extend_from_slice(self.frame.separator());
         }
         self.rows += 1;
-        let seq = format!("\"{}\"", format_seq(&self.db, change.seq));
+        let seq = format!("\"{}\"", wire_seq(&self.db, change.seq));
         let silent = self.params.seq_interval > 1 && self.rows % self.params.seq_interval != 0;
         out.extend_from_slice(self.frame.row_start());
         out.extend_from_slice(b"{\"seq\":");
@@ -183,8 +180,8 @@ impl Run {
         write_row(change, self.params.style, out);
         if self.params.docs.include {
             out.extend_from_slice(b",\"doc\":");
-            match self.db.changed_document(change, self.params.detail()).await? {
-                Some(document) => render(&self.db, &document, &self.options, out).await?,
+            match self.db.changed_document(change, self.params.docs.options.detail()).await? {
+                Some(document) => render(&self.db, &document, &self.params.docs.options, out).await?,
                 None => out.extend_from_slice(b"null"),
             }
         }
@@ -198,7 +195,7 @@ impl Run {
             Err(tidegate_engine::Error::NoDatabase(_)) => 0,
             pending => pending?,
         };
-        self.frame.end(&format_seq(&self.db, self.last), pending, out);
+        self.frame.end(wire_seq(&self.db, self.last), pending, out);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use tidegate_engine::Document;
 use tidegate_json::{Document as Scanned, Limits, Members, read_string, scan_document, split_array, write_string};
-use tidegate_types::{Digest, DocId, Rev};
+use tidegate_types::{Digest, DocId, DocKind, Rev};
 
 /// A document taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +80,13 @@ pub(crate) fn from_stored(document: &Document) -> Result<ParsedDocument, Error> 
     }
     text.push(b'}');
     parse(&text.into())
+}
+
+/// The id, if it is a local document's: those have revisions of their own kind.
+pub(crate) fn local_id(document: &Scanned<'_>) -> Option<DocId> {
+    let id = document.special("_id").filter(|id| id.first() == Some(&b'"'))?;
+    let id: DocId = read_string(id)?.parse().ok()?;
+    (id.kind() == DocKind::Local).then_some(id)
 }
 
 /// The refusal of a text that isn't one JSON object.

@@ -230,7 +230,7 @@ impl Content {
             {
                 return Ok(Some(piece));
             }
-            match self.reader.next().await.map_err(tidegate_engine::Error::from)? {
+            match self.reader.next().await? {
                 Some(chunk) if self.decoder.is_some() => self.packed = chunk,
                 Some(chunk) => return Ok(Some(chunk)),
                 None => {

@@ -1,6 +1,9 @@
 //! What a list is asked for, in the query string or in a body.
 
-use crate::error::Error;
+use crate::{
+    document::render::{Attachments, Include, Options},
+    error::Error,
+};
 use serde_json::Value;
 use std::ops::Bound;
 use tidegate_engine::{DocRange, Order};
@@ -21,22 +24,34 @@ pub(crate) struct Params {
     pub(crate) docs: Docs,
 }
 
-/// Whether rows bring their documents along.
+/// Whether rows bring their documents along, and how those look.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Docs {
     pub(crate) include: bool,
-    pub(crate) conflicts: bool,
-    pub(crate) attachments: Attachments,
+    pub(crate) options: Options,
 }
 
-/// How documents bring their attachments along.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Attachments {
-    #[default]
-    Stubs,
-    /// Stubs that say how they are stored.
-    EncodingInfo,
-    Inline,
+impl Docs {
+    /// Reads a parameter that is about documents. Whether it was one.
+    pub(crate) fn read(&mut self, name: &str, flag: impl FnOnce() -> Result<bool, Error>) -> Result<bool, Error> {
+        let include = match name {
+            "include_docs" => {
+                self.include = flag()?;
+                return Ok(true);
+            }
+            "attachments" => {
+                self.options.attachments = if flag()? { Attachments::Inline } else { Attachments::Stubs };
+                return Ok(true);
+            }
+            "conflicts" => Include::CONFLICTS,
+            "att_encoding_info" => Include::ATT_ENCODING_INFO,
+            _ => return Ok(false),
+        };
+        if flag()? {
+            self.options.include = self.options.include.with(include);
+        }
+        Ok(true)
+    }
 }
 
 /// Which documents a list is of.
@@ -92,13 +107,7 @@ impl Params {
             "limit" => self.limit = count(&value()?)?,
             "skip" => self.skip = count(&value()?)?,
             "update_seq" => self.update_seq = flag(&value()?)?,
-            "include_docs" => self.docs.include = flag(&value()?)?,
-            "conflicts" => self.docs.conflicts = flag(&value()?)?,
-            "attachments" if flag(&value()?)? => self.docs.attachments = Attachments::Inline,
-            "att_encoding_info" if self.docs.attachments == Attachments::Stubs && flag(&value()?)? => {
-                self.docs.attachments = Attachments::EncodingInfo;
-            }
-            _ => {}
+            _ => drop(self.docs.read(name, || flag(&value()?))?),
         }
         Ok(())
     }

@@ -2,11 +2,11 @@
 
 use super::{
     is_by_key,
-    params::{Attachments, Params, Selection},
+    params::{Params, Selection},
 };
 use crate::{
-    database::format_seq,
-    document::render::{self, render},
+    database::wire_seq,
+    document::render::render,
     error::Error,
     local,
     route::Listed,
@@ -195,16 +195,13 @@ impl Rows {
             out.extend_from_slice(b"null");
             return Ok(());
         }
-        let document = match (&self.source, self.params.docs.conflicts) {
-            (_, true) => {
-                let which = Which::Rev(row.winner.rev.clone());
-                self.db.get(&row.id, &which, Detail::History).await
-            }
-            (Source::List(list), false) => list.document(row).await,
-            (Source::Keys(_) | Source::Locals(_), false) => self.db.row_document(row).await,
+        let document = match (&self.source, self.params.docs.options.detail()) {
+            (_, detail @ Detail::History) => self.db.get(&row.id, &Which::Rev(row.winner.rev.clone()), detail).await,
+            (Source::List(list), Detail::Plain) => list.document(row).await,
+            (Source::Keys(_) | Source::Locals(_), Detail::Plain) => self.db.row_document(row).await,
         };
         match document {
-            Ok(document) => render(&self.db, &document, &self.options(), out).await,
+            Ok(document) => render(&self.db, &document, &self.params.docs.options, out).await,
             // It was changed and compacted between the list and the read.
             Err(tidegate_engine::Error::NotFound(_)) => {
                 out.extend_from_slice(b"null");
@@ -212,10 +209,6 @@ impl Rows {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn options(&self) -> render::Options {
-        options(self.params.docs.conflicts, self.params.docs.attachments)
     }
 
     fn write_local(&self, row: &LocalDocument, out: &mut Vec<u8>) {
@@ -233,19 +226,6 @@ impl Rows {
     }
 }
 
-/// How documents in lists and feeds are rendered.
-pub(crate) fn options(conflicts: bool, attachments: Attachments) -> render::Options {
-    let mut options = render::Options::default();
-    if conflicts {
-        options = options.with(render::Extra::Conflicts);
-    }
-    match attachments {
-        Attachments::Stubs => options,
-        Attachments::EncodingInfo => options.with(render::Extra::EncodingInfo),
-        Attachments::Inline => options.attachments(render::Attachments::Inline),
-    }
-}
-
 fn write_head(
     db: &Database,
     total: u64,
@@ -256,7 +236,7 @@ fn write_head(
     let offset = offset.map_or("null".to_owned(), |offset| offset.to_string());
     out.extend_from_slice(format!("{{\"total_rows\":{total},\"offset\":{offset},").as_bytes());
     if let Some(seq) = update_seq {
-        out.extend_from_slice(format!("\"update_seq\":\"{}\",", format_seq(db, seq)).as_bytes());
+        out.extend_from_slice(format!("\"update_seq\":\"{}\",", wire_seq(db, seq)).as_bytes());
     }
     out.extend_from_slice(b"\"rows\":[\n");
 }

@@ -48,7 +48,8 @@ pub(crate) async fn run(
     while let Some(step) = reports.recv().await {
         progress(step);
     }
-    let stopped = || Error::Corrupt { file: dest.to_owned(), offset: 0, detail: "the copy was not finished".to_owned() };
+    let stopped =
+        || Error::Corrupt { file: dest.to_owned(), offset: 0, detail: "the copy was not finished".to_owned() };
     result.await.unwrap_or_else(|_| Err(stopped()))
 }
 

@@ -55,10 +55,8 @@ enum Refused {
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        match &error {
-            Error::Io { source, .. } if is_full(source) => Self::Full(chain(&error)),
-            _ => Self::Failed(chain(&error)),
-        }
+        let full = matches!(&error, Error::Io { source, .. } if is_full(source));
+        if full { Self::Full(chain(&error)) } else { Self::Failed(chain(&error)) }
     }
 }
 

@@ -55,7 +55,12 @@ struct Current {
 
 impl Log {
     /// Starts a new segment with number `number`, for records from `first_position` on.
-    pub(crate) fn start(dir: &Path, options: &EmbeddedOptions, number: u64, first_position: u64) -> Result<Self, Error> {
+    pub(crate) fn start(
+        dir: &Path,
+        options: &EmbeddedOptions,
+        number: u64,
+        first_position: u64,
+    ) -> Result<Self, Error> {
         let current = Current::create(dir, options, Header::new(number, first_position), None)?;
         Ok(Self { dir: dir.to_owned(), options: options.clone(), current, ended: Vec::new(), spares: Vec::new() })
     }

@@ -21,6 +21,7 @@ mod log;
 mod log_file;
 mod op;
 mod options;
+mod points;
 mod queue;
 mod record;
 mod recovery;

@@ -51,9 +51,7 @@ impl Op {
         match take_byte(input)? {
             PUT => Some(Self::Put(take_bytes(input)?, take_bytes(input)?)),
             DELETE => Some(Self::Delete(take_bytes(input)?)),
-            DELETE_RANGE => {
-                Some(Self::DeleteRange(KeyRange { start: take_bound(input)?, end: take_bound(input)? }))
-            }
+            DELETE_RANGE => Some(Self::DeleteRange(KeyRange { start: take_bound(input)?, end: take_bound(input)? })),
             _ => None,
         }
     }
@@ -62,11 +60,14 @@ impl Op {
 /// Appends a number in seven bits a byte, the lowest first.
 pub(crate) fn put_number(out: &mut Vec<u8>, number: usize) {
     let mut rest = number;
-    while rest >= 0x80 {
-        out.push((rest & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = rest.to_le_bytes();
         rest >>= 7;
+        if rest == 0 {
+            return out.push(low & 0x7f);
+        }
+        out.push(low | 0x80);
     }
-    out.push((rest & 0x7f) as u8);
 }
 
 /// Takes a number off `input`.

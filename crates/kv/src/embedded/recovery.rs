@@ -1,17 +1,17 @@
 //! Reading the log again when the store is opened.
 //!
 //! A record is written only when the one before it is on the disk. So of the records beyond the tree's mark only the last
-//! may be torn: it was in flight, nobody was told about it, and it is left out. A bad record with a good one anywhere
+//! may be torn: it was in flight, nobody was told about it, and it is left out. A bad record with any trace of a later one
 //! behind it was acknowledged: that is damage, and is reported.
 
-use std::{fs, fs::File, ops::ControlFlow, path::Path};
+use std::{fs, fs::File, path::Path};
 
 use bytes::Bytes;
 
 use super::{
     Op,
     log::Mark,
-    record::{ALIGN, Record},
+    record::{Record, SECTOR_BYTES, trace},
     segment::{self, Header},
 };
 use crate::{Error, error::IoContext};
@@ -37,7 +37,8 @@ pub(crate) fn replay(
     apply: &mut dyn FnMut(&[Op]) -> Result<(), Error>,
 ) -> Result<Replayed, Error> {
     let numbers = segment::list(dir)?;
-    let mut reader = Reader { dir, replayed: Replayed { position: mark.position, groups: 0, last_segment: mark.segment } };
+    let mut reader =
+        Reader { dir, replayed: Replayed { position: mark.position, groups: 0, last_segment: mark.segment } };
     let mut batch = Batch { ops: Vec::new(), bytes: 0, apply };
     let mut stopped_at = None;
     for (number, expected) in numbers.into_iter().filter(|number| *number >= mark.segment).zip(mark.segment..) {
@@ -87,34 +88,34 @@ impl Reader<'_> {
                 let detail = format!("group {} is where group {expected} should be", record.position);
                 return Err(self.damaged(number, offset, detail));
             }
-            let ops = record.ops().ok_or_else(|| self.damaged(number, offset, "the writes can't be read".to_owned()))?;
+            let ops =
+                record.ops().ok_or_else(|| self.damaged(number, offset, "the writes can't be read".to_owned()))?;
             batch.add(ops, record.padded_bytes)?;
             self.replayed.position = expected;
             self.replayed.groups += 1;
             offset += record.padded_bytes;
         }
-        if let ControlFlow::Break(later) = find_record(&content, offset, salt) {
-            return Err(self.damaged(number, offset, format!("a bad record, with a good one behind it at {later}")));
+        if let Some((place, later)) = self.later_trace(&content, offset, salt) {
+            let detail = format!("a bad record, with traces of group {later} behind it at {place}");
+            return Err(self.damaged(number, offset, detail));
         }
         File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
         self.replayed.last_segment = number;
         Ok(offset)
     }
 
+    /// The first trace behind `offset` of a group later than the one that is next.
+    fn later_trace(&self, content: &Bytes, offset: u64, salt: u64) -> Option<(u64, u64)> {
+        let behind = from(content, offset);
+        let places = (offset..).step_by(SECTOR_BYTES);
+        let mut traces =
+            places.zip(behind.chunks_exact(SECTOR_BYTES)).map(|(place, sector)| (place, trace(sector, salt)));
+        traces.find_map(|(place, later)| Some((place, later.filter(|later| *later > self.replayed.position + 1)?)))
+    }
+
     fn damaged(&self, number: u64, offset: u64, detail: String) -> Error {
         Error::Corrupt { file: segment::path(self.dir, number), offset, detail }
     }
-}
-
-/// Looks for a good record behind `offset`.
-fn find_record(content: &Bytes, offset: u64, salt: u64) -> ControlFlow<u64> {
-    let behind = offset + ALIGN..content.len() as u64;
-    for place in behind.step_by(ALIGN as usize) {
-        if Record::read(&from(content, place), salt).is_some() {
-            return ControlFlow::Break(place);
-        }
-    }
-    ControlFlow::Continue(())
 }
 
 fn from(content: &Bytes, offset: u64) -> Bytes {
@@ -123,7 +124,11 @@ fn from(content: &Bytes, offset: u64) -> Bytes {
 }
 
 fn missing(dir: &Path, number: u64) -> Error {
-    Error::Corrupt { file: segment::path(dir, number), offset: 0, detail: "this segment of the log is missing".to_owned() }
+    Error::Corrupt {
+        file: segment::path(dir, number),
+        offset: 0,
+        detail: "this segment of the log is missing".to_owned(),
+    }
 }
 
 /// Writes of many groups, gathered so that the tree changes a page once for all of them.

@@ -11,11 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::record::ALIGN;
+use super::record::SECTOR_BYTES;
 use crate::{Error, error::IoContext};
 
 /// Where the first record begins.
-pub(crate) const HEADER_BYTES: u64 = ALIGN;
+pub(crate) const HEADER_BYTES: u64 = SECTOR_BYTES as u64;
 
 const MAGIC: [u8; 8] = *b"TGATElog";
 /// The version of the segment's header and of the records in it.
@@ -49,7 +49,7 @@ impl Header {
         }
         let sum = u64::from(crc32c::crc32c(&bytes));
         bytes.extend_from_slice(&sum.to_le_bytes());
-        bytes.resize(HEADER_BYTES as usize, 0);
+        bytes.resize(SECTOR_BYTES, 0);
         bytes
     }
 

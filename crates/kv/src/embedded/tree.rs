@@ -9,11 +9,10 @@ use std::{
 };
 
 use redb::{
-    Database, Durability, ReadableDatabase, StorageError, Table, TableDefinition, TableError,
-    WriteTransaction,
+    Database, Durability, ReadableDatabase, Table, TableDefinition, TableError, WriteTransaction,
 };
 
-use super::{Op, View, log::Mark, shared::Shared, tree_file::TreeFile};
+use super::{Op, View, log::Mark, points::Points, shared::Shared, tree_file::TreeFile};
 use crate::{Error, error::IoContext};
 
 const DATA: TableDefinition<&[u8], &[u8]> = TableDefinition::new("data");
@@ -138,41 +137,13 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Writes of single keys, gathered to be applied in key order: neighbours share the pages they change.
-#[derive(Default)]
-struct Points<'a> {
-    writes: Vec<(&'a [u8], Option<&'a [u8]>)>,
-}
-
-impl<'a> Points<'a> {
-    fn push(&mut self, key: &'a [u8], value: Option<&'a bytes::Bytes>) {
-        self.writes.push((key, value.map(bytes::Bytes::as_ref)));
-    }
-
-    fn apply(&mut self, table: &mut Table<'_, &'static [u8], &'static [u8]>) -> Result<(), StorageError> {
-        // Stable: of one key's writes, the last one stays the last one.
-        self.writes.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let mut writes = self.writes.drain(..).peekable();
-        while let Some((key, value)) = writes.next() {
-            if writes.peek().is_some_and(|(next, _)| *next == key) {
-                continue;
-            }
-            match value {
-                Some(value) => drop(table.insert(key, value)?),
-                None => drop(table.remove(key)?),
-            }
-        }
-        Ok(())
-    }
-}
-
 /// An error of the tree in our words.
+#[expect(clippy::wildcard_enum_match_arm, reason = "not our enum, and open to more variants")]
 pub(crate) fn failed(action: &'static str, path: &Path, error: impl Into<redb::Error>) -> Error {
     match error.into() {
         redb::Error::DatabaseClosed => Error::Closed,
         redb::Error::Corrupted(detail) => damaged(path, detail),
         redb::Error::DatabaseAlreadyOpen => Error::Locked { path: path.to_owned() },
-        #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum, and open to more variants")]
         other => Error::Tree { action, source: Box::new(other) },
     }
 }

@@ -5,7 +5,7 @@
 //! until there is space, refusing the transactions that come meanwhile. What the log has is never lost either way.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fs::File,
     io,
     ops::Bound,
@@ -63,11 +63,11 @@ impl<B: StorageBackend> TreeFile<B> {
             let start = at - at % BLOCK as u64;
             let within = to_usize(at - start)?;
             let (part, after) = rest.split_at_checked(BLOCK - within).unwrap_or((rest, &[]));
-            if !held.contains_key(&start) {
-                let block = if part.len() == BLOCK { Box::new([0; BLOCK]) } else { self.read_block(start)? };
-                held.insert(start, block);
-            }
-            if let Some(place) = held.get_mut(&start).and_then(|block| block.get_mut(within..within + part.len())) {
+            let block = match held.entry(start) {
+                Entry::Occupied(block) => block.into_mut(),
+                Entry::Vacant(place) => place.insert(self.read_block(start)?),
+            };
+            if let Some(place) = block.get_mut(within..within + part.len()) {
                 place.copy_from_slice(part);
             }
             at += part.len() as u64;
@@ -132,7 +132,8 @@ impl<B: StorageBackend> StorageBackend for TreeFile<B> {
         self.disk.read(offset, out)?;
         let first = offset - offset % BLOCK as u64;
         for (start, block) in held.range(first..offset + out.len() as u64) {
-            let (skip_block, skip_out) = (to_usize(offset.saturating_sub(*start))?, to_usize(start.saturating_sub(offset))?);
+            let (skip_block, skip_out) =
+                (to_usize(offset.saturating_sub(*start))?, to_usize(start.saturating_sub(offset))?);
             let from = block.iter().skip(skip_block);
             for (place, byte) in out.iter_mut().skip(skip_out).zip(from) {
                 *place = *byte;

@@ -26,11 +26,7 @@ impl std::fmt::Debug for View {
 }
 
 impl View {
-    pub(crate) fn new(
-        position: u64,
-        table: ReadOnlyTable<&'static [u8], &'static [u8]>,
-        path: Arc<Path>,
-    ) -> Self {
+    pub(crate) fn new(position: u64, table: ReadOnlyTable<&'static [u8], &'static [u8]>, path: Arc<Path>) -> Self {
         Self { position, table, path }
     }
 

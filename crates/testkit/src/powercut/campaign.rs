@@ -76,22 +76,10 @@ impl Options {
 /// When something couldn't be recorded or rebuilt. A store that breaks a promise is in the report instead.
 pub fn campaign(options: &Options, mut progress: impl FnMut(&Report)) -> Result<Report, Error> {
     let begin = Instant::now();
-    let mut campaign = Campaign { options, report: Report::default() };
+    let mut campaign = Campaign { options, report: Report::default(), begin };
     let mut chain = 0;
-    while campaign.wants_more(begin) {
-        let mut random = Random::of(&[options.seed, chain]);
-        let seed = random.next_u64();
-        let (mut root, mut promises) = (campaign.folder()?, BTreeMap::new());
-        for generation in 0..options.generations {
-            if !campaign.wants_more(begin) {
-                break;
-            }
-            let recording = campaign.record(root.path(), seed, &mut random)?.after(promises);
-            campaign.report.recordings_after_cut += usize::from(generation > 0);
-            campaign.try_cuts(&recording, seed, &mut random)?;
-            (root, promises) = campaign.leave_after_cut(&recording, &mut random)?;
-            progress(&campaign.report);
-        }
+    while campaign.wants_more() {
+        campaign.run_chain(Random::of(&[options.seed, chain]), &mut progress)?;
         chain += 1;
     }
     Ok(campaign.report)
@@ -102,6 +90,7 @@ type Promises = BTreeMap<u32, Promise>;
 struct Campaign<'a> {
     options: &'a Options,
     report: Report,
+    begin: Instant,
 }
 
 /// A position to try, why, and in what way.
@@ -114,8 +103,24 @@ struct Trial {
 }
 
 impl Campaign<'_> {
-    fn wants_more(&self, begin: Instant) -> bool {
-        self.report.folders() < self.options.folders && begin.elapsed() < self.options.deadline
+    fn wants_more(&self) -> bool {
+        self.report.folders() < self.options.folders && self.begin.elapsed() < self.options.deadline
+    }
+
+    /// Records in an empty folder, then in folders that cuts of the recording before left.
+    fn run_chain(&mut self, mut random: Random, progress: &mut impl FnMut(&Report)) -> Result<(), Error> {
+        let seed = random.next_u64();
+        let mut left = Some((self.folder()?, Promises::new()));
+        for generation in 0..self.options.generations {
+            let Some((root, promises)) = left.filter(|_| self.wants_more()) else { break };
+            let recording = self.record(root.path(), seed, &mut random)?.after(promises);
+            self.report.recordings_after_cut += usize::from(generation > 0);
+            let tester = self.tester(&recording, seed);
+            self.try_cuts(&tester, &mut random)?;
+            left = self.leave_after_cut(&tester, &mut random)?;
+            progress(&self.report);
+        }
+        Ok(())
     }
 
     fn folder(&self) -> Result<TempDir, Error> {
@@ -153,16 +158,23 @@ impl Campaign<'_> {
         command
     }
 
-    fn try_cuts(&mut self, recording: &Recording, seed: u64, random: &mut Random) -> Result<(), Error> {
-        let trials = self.trials(recording, random);
-        let number = self.report.recordings - 1;
-        let tester = Tester { options: self.options, recording, number, seed };
+    fn tester<'r>(&self, recording: &'r Recording, seed: u64) -> Tester<'r>
+    where
+        Self: 'r,
+    {
+        Tester { options: self.options, recording, number: self.report.recordings - 1, seed }
+    }
+
+    fn try_cuts(&mut self, tester: &Tester<'_>, random: &mut Random) -> Result<(), Error> {
+        let trials = self.trials(tester.recording, random);
         let threads = self.options.threads.max(1);
         let outcomes = thread::scope(|scope| {
             let share = |index| trials.iter().skip(index).step_by(threads).copied().collect::<Vec<Trial>>();
-            let workers: Vec<_> = (0..threads).map(|index| (share(index), &tester)).collect();
-            let workers: Vec<_> =
-                workers.into_iter().map(|(share, tester)| scope.spawn(move || tester.run(&share))).collect();
+            let work = |index| {
+                let share = share(index);
+                scope.spawn(move || tester.run(&share))
+            };
+            let workers: Vec<_> = (0..threads).map(work).collect();
             workers.into_iter().map(|worker| worker.join()).collect::<Vec<_>>()
         });
         for outcomes in outcomes {
@@ -189,14 +201,29 @@ impl Campaign<'_> {
         trials
     }
 
-    /// A folder as some cut left it, for the next generation, and what had been promised by then.
-    fn leave_after_cut(&self, recording: &Recording, random: &mut Random) -> Result<(TempDir, Promises), Error> {
-        let mut simulator = Simulator::new(recording);
-        simulator.advance_to(recording.len() / 2 + random.below(recording.len() / 2 + 1))?;
+    /// A folder as some cut left it, for the next generation, and what had been promised by then; none when the cut
+    /// broke the store.
+    fn leave_after_cut(
+        &mut self,
+        tester: &Tester<'_>,
+        random: &mut Random,
+    ) -> Result<Option<(TempDir, Promises)>, Error> {
+        let half = tester.recording.len() / 2;
         let model = *random.pick(&Model::ALL).unwrap_or(&Model::Strict);
+        let cut = Cut::variant(model, random.below(16), random.next_u64());
+        let position = half + random.below(half + 1);
+        let trial = Trial { position, focus: Focus::Anywhere, cut, depth: Depth::Once };
+        let mut broken = false;
+        for (focus, outcome) in tester.run(&[trial])? {
+            broken |= outcome.failure.is_some();
+            self.report.add(focus, outcome);
+        }
+        // The check has repaired its folder: it is made again, as the cut left it.
+        let mut simulator = Simulator::new(tester.recording);
+        simulator.advance_to(position)?;
         let folder = self.folder()?;
-        simulator.rebuild(folder.path(), &Cut::variant(model, random.below(16), random.next_u64()))?;
-        Ok((folder, simulator.promises().clone()))
+        simulator.rebuild(folder.path(), &cut)?;
+        Ok((!broken).then(|| (folder, simulator.promises().clone())))
     }
 }
 

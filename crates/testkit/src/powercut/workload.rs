@@ -20,7 +20,7 @@ const UNLOCK_DEADLINE: Duration = Duration::from_secs(10);
 /// What a workload process is told to do; goes over its command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
-    /// The recorded folder; the store is in a folder of its own below it.
+    /// The recorded folder; the store is in a folder below it.
     pub root: PathBuf,
     /// Decides what is written.
     pub seed: u64,
@@ -66,10 +66,10 @@ pub enum WorkloadError {
     Lane(#[from] tokio::task::JoinError),
 }
 
-/// The folder of the store in a recorded folder.
+/// The folder of the store in a recorded folder; those above it are the store's to make.
 #[must_use]
 pub fn store_folder(root: &Path) -> PathBuf {
-    root.join("store")
+    root.join("data").join("store")
 }
 
 /// How the store is opened, here and by the check: everything small, so that everything happens.

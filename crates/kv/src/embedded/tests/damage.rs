@@ -79,13 +79,11 @@ fn is_damage(result: &Result<u64, Error>) -> bool {
 #[test]
 fn a_cut_leaves_the_groups_before_it() {
     let mut log = Written::new(1 << 20);
-    [100, 700, 300].map(|bytes| log.push(bytes));
+    [100, 700, 300].into_iter().for_each(|bytes| log.push(bytes));
     let whole = log.segment(1);
     for length in (segment::HEADER_BYTES as usize)..=whole.len() {
         log.overwrite(1, &whole[..length]);
-        // The zeros behind a record are not part of it.
-        let payload_end = |end: u64| whole[..end as usize].iter().rposition(|&byte| byte != 0).unwrap() + 1;
-        let expected = log.ends.iter().filter(|(_, end)| payload_end(*end) <= length).count();
+        let expected = log.ends.iter().filter(|(_, end)| *end as usize <= length).count();
         assert_eq!(log.read(START).unwrap(), expected as u64, "cut to {length}");
     }
     for length in 0..48 {
@@ -102,6 +100,7 @@ fn check_damage(log: &Written, content: &[u8], (from, to): (usize, usize)) {
     let begin = |group: usize| group.checked_sub(1).map_or(segment::HEADER_BYTES, |before| log.ends[before].1) as usize;
     let hit = (0..groups).find(|&group| from < log.ends[group].1 as usize && to > begin(group));
     match hit {
+        Some(_) if from < segment::HEADER_BYTES as usize => assert!(is_damage(&result)),
         Some(last) if last + 1 == groups => {
             let read = result.unwrap();
             assert!(read == groups as u64 || read == groups as u64 - 1, "{from}..{to}: {read}");
@@ -118,7 +117,7 @@ fn check_damage(log: &Written, content: &[u8], (from, to): (usize, usize)) {
 #[test]
 fn a_flipped_byte_is_damage_except_in_the_last_group() {
     let mut log = Written::new(1 << 20);
-    [100, 700, 300].map(|bytes| log.push(bytes));
+    [100, 700, 300].into_iter().for_each(|bytes| log.push(bytes));
     let whole = log.segment(1);
     for place in 0..whole.len() {
         let mut bad = whole.clone();
@@ -130,7 +129,7 @@ fn a_flipped_byte_is_damage_except_in_the_last_group() {
 #[test]
 fn a_missing_sector_or_page_is_damage_except_in_the_last_group() {
     let mut log = Written::new(1 << 20);
-    [3000, 100, 9000, 600, 5000].map(|bytes| log.push(bytes));
+    [3000, 100, 9000, 600, 5000].into_iter().for_each(|bytes| log.push(bytes));
     let whole = log.segment(1);
     for size in [512, 4096] {
         for from in (0..whole.len()).step_by(size) {
@@ -198,6 +197,6 @@ fn what_a_reused_segment_held_before_is_never_read() {
 #[test]
 fn a_group_larger_than_a_segment_is_read() {
     let mut log = Written::new(4 << 10);
-    [100, 50_000, 100, 9_000_000, 100].map(|bytes| log.push(bytes));
+    [100, 50_000, 100, 9_000_000, 100].into_iter().for_each(|bytes| log.push(bytes));
     assert_eq!(log.read(START).unwrap(), 5);
 }

@@ -1,0 +1,296 @@
+//! `POST _bulk_docs`: many revisions in one request. Source: `chttpd_db:db_req`, `spec/couch.md` 2 and 3.2.
+//!
+//! The text is read once, and a document's members stay where they are in it until the store copies them.
+
+use super::{
+    parse::{ParsedDocument, from_scanned, local_id, not_a_document},
+    request::Edits,
+    staging::{contents, discard, is_refusal, stage, to_its_end},
+    write::{check_revs, write_saved},
+};
+use crate::{
+    context::{Answer, Context, json},
+    error::Error,
+    local,
+};
+use bytes::Bytes;
+use http::StatusCode;
+use hyper::body::Incoming;
+use tidegate_engine::{Database, LocalDocument, Write, Written};
+use tidegate_json::{Document as Scanned, Limits, Members, write_string};
+use tidegate_types::{DocId, Rev};
+
+/// A request taken apart.
+struct Batch {
+    edits: Edits,
+    entries: Vec<Entry>,
+}
+
+enum Entry {
+    Document(DocId, ParsedDocument),
+    Local(LocalDocument),
+    LocalTombstone(DocId),
+}
+
+/// A row of the answer in the making.
+struct Row {
+    id: DocId,
+    /// The revision that was sent, where failures name it.
+    rev: Option<Rev>,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    /// The next of the engine's.
+    Pending,
+    /// The number of a local document's revision.
+    Local(u64),
+    Refused(Error),
+}
+
+pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer {
+    let batch = parse(cx, &cx.read_json(body).await?)?;
+    let has_attachments = batch.entries.iter().any(Entry::has_attachments);
+    let rows = if has_attachments {
+        let db = db.clone();
+        to_its_end(cx, async move { run(&db, batch).await }).await?
+    } else {
+        run(db, batch).await?
+    };
+    Ok(json(StatusCode::CREATED, rows))
+}
+
+fn parse(cx: &Context, text: &Bytes) -> Result<Batch, Error> {
+    let mut edits = Edits::Made;
+    let mut entries = None;
+    let mut members = Members::new(text, Limits::default())?;
+    while let Some(name) = members.next_name()? {
+        match &*name {
+            "docs" => entries = Some(parse_docs(cx, text, &mut members)?),
+            "new_edits" => {
+                edits = match members.value()? {
+                    b"true" => Edits::Made,
+                    b"false" => Edits::Replicated,
+                    _ => return Err(Error::bad_request("`new_edits` parameter must be a boolean.")),
+                }
+            }
+            _ => {}
+        }
+    }
+    let entries = entries.ok_or(Error::bad_request("POST body must include `docs` parameter."))?;
+    for entry in &entries {
+        if let Entry::Document(_, document) = entry {
+            check_revs(document, edits)?;
+        }
+    }
+    Ok(Batch { edits, entries })
+}
+
+fn parse_docs(cx: &Context, text: &Bytes, members: &mut Members<'_>) -> Result<Vec<Entry>, Error> {
+    let mut entries = Vec::new();
+    let scanned = members.documents(|raw, scanned| {
+        entries.push(parse_entry(cx, text, (raw, scanned)).map_err(Stop::Refused)?);
+        Ok(())
+    });
+    match scanned {
+        Ok(()) => Ok(entries),
+        Err(Stop::Refused(error)) => Err(error),
+        Err(Stop::Json(tidegate_json::Error::NotAnArray { .. })) => {
+            Err(Error::bad_request("`docs` parameter must be an array."))
+        }
+        Err(Stop::Json(error)) => Err(not_a_document(error)),
+    }
+}
+
+/// Why the list of documents isn't read to its end.
+enum Stop {
+    Json(tidegate_json::Error),
+    Refused(Error),
+}
+
+impl From<tidegate_json::Error> for Stop {
+    fn from(error: tidegate_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
+
+fn parse_entry(cx: &Context, text: &Bytes, (raw, scanned): (&[u8], Scanned<'_>)) -> Result<Entry, Error> {
+    if let Some(id) = local_id(&scanned) {
+        let is_tombstone = scanned.special("_deleted") == Some(b"true");
+        return if is_tombstone { Ok(Entry::LocalTombstone(id)) } else { Ok(Entry::Local(local::parse(&id, raw, None)?)) };
+    }
+    let mut document = from_scanned(text, scanned)?;
+    let id = match document.id.take() {
+        Some(id) => id,
+        None => cx.new_uuid().parse()?,
+    };
+    if document.members.len() > cx.engine.limits().document_bytes_max {
+        return Err(tidegate_engine::Error::DocumentTooLarge { id: id.to_string() }.into());
+    }
+    Ok(Entry::Document(id, document))
+}
+
+impl Entry {
+    fn has_attachments(&self) -> bool {
+        match self {
+            Self::Document(_, document) => !document.attachments.is_empty(),
+            Self::Local(_) | Self::LocalTombstone(_) => false,
+        }
+    }
+}
+
+/// Writes all; the answer's text.
+async fn run(db: &Database, batch: Batch) -> Result<Vec<u8>, Error> {
+    let Batch { edits, entries } = batch;
+    let mut writes = Vec::with_capacity(entries.len());
+    let mut rows = Vec::with_capacity(entries.len());
+    for entry in entries {
+        match prepare(db, entry, edits, &mut writes).await {
+            Ok(row) => rows.push(row),
+            Err(error) => {
+                discard_all(db, &writes).await;
+                return Err(error);
+            }
+        }
+    }
+    let outcomes = write_all(db, writes).await?;
+    Ok(render(rows, outcomes, edits))
+}
+
+async fn prepare(db: &Database, entry: Entry, edits: Edits, writes: &mut Vec<Write>) -> Result<Row, Error> {
+    match entry {
+        Entry::Document(id, document) => {
+            let rev = document.revs.first().filter(|_| edits == Edits::Replicated).cloned();
+            writes.push(stage(db, id.clone(), document, edits).await?);
+            Ok(Row { id, rev, outcome: Outcome::Pending })
+        }
+        Entry::Local(document) => {
+            let (id, number) = (document.id.clone(), document.number);
+            let written = db.put_local(document).await;
+            let outcome = written.map_or_else(|error| Outcome::Refused(error.into()), |()| Outcome::Local(number));
+            Ok(Row { id, rev: None, outcome })
+        }
+        Entry::LocalTombstone(id) => {
+            let outcome = match db.delete_local(&id).await {
+                Ok(true) => Outcome::Local(0),
+                Ok(false) => Outcome::Refused(Error::not_found("missing")),
+                Err(error) => Outcome::Refused(error.into()),
+            };
+            Ok(Row { id, rev: None, outcome })
+        }
+    }
+}
+
+type Outcomes = Vec<Result<Written, tidegate_engine::Error>>;
+
+async fn write_all(db: &Database, writes: Vec<Write>) -> Result<Outcomes, Error> {
+    if writes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let staged: Vec<_> = writes.iter().map(|write| contents(&write.attachments)).collect();
+    match db.write(writes).await {
+        Ok(outcomes) => {
+            for (outcome, staged) in outcomes.iter().zip(staged) {
+                if outcome.as_ref().is_err_and(is_refusal) {
+                    discard(db, staged).await;
+                }
+            }
+            Ok(outcomes)
+        }
+        Err(error) => {
+            if is_refusal(&error) {
+                discard(db, staged.into_iter().flatten().collect()).await;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+async fn discard_all(db: &Database, writes: &[Write]) {
+    discard(db, writes.iter().flat_map(|write| contents(&write.attachments)).collect()).await;
+}
+
+/// All rows; of replicated revisions only the failures.
+fn render(rows: Vec<Row>, outcomes: Outcomes, edits: Edits) -> Vec<u8> {
+    let mut outcomes = outcomes.into_iter();
+    let mut out = Vec::with_capacity(rows.len() * 128 + 3);
+    out.push(b'[');
+    for Row { id, rev, outcome } in rows {
+        let saved = match outcome {
+            Outcome::Pending => match outcomes.next() {
+                Some(Ok(written)) => Ok(written.rev.to_string()),
+                Some(Err(error)) => Err(error.into()),
+                None => Err(Error::conflict()),
+            },
+            Outcome::Local(number) => Ok(format!("0-{number}")),
+            Outcome::Refused(error) => Err(error),
+        };
+        if saved.is_ok() && edits == Edits::Replicated {
+            continue;
+        }
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        match saved {
+            Ok(rev) => write_saved(&mut out, &id, &rev),
+            Err(error) => write_failed(&mut out, (&id, rev.as_ref()), &error),
+        }
+    }
+    out.extend_from_slice(b"]\n");
+    out
+}
+
+fn write_failed(out: &mut Vec<u8>, (id, rev): (&DocId, Option<&Rev>), Error(error): &Error) {
+    out.extend_from_slice(b"{\"id\":");
+    write_string(out, id.as_str());
+    if let Some(rev) = rev {
+        out.extend_from_slice(b",\"rev\":");
+        super::render::put_rev(out, rev);
+    }
+    out.extend_from_slice(b",\"error\":");
+    write_string(out, &error.error);
+    out.extend_from_slice(b",\"reason\":");
+    write_string(out, &error.reason);
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<Row> {
+        let row = |id: &str, rev: Option<&str>, outcome| {
+            Row { id: id.parse().unwrap(), rev: rev.map(|rev| rev.parse().unwrap()), outcome }
+        };
+        vec![
+            row("a", None, Outcome::Pending),
+            row("_local/b", None, Outcome::Local(3)),
+            row("c", Some("2-x"), Outcome::Pending),
+            row("d", None, Outcome::Pending),
+        ]
+    }
+
+    fn outcomes() -> Outcomes {
+        let written = |rev: &str| Ok(Written { rev: rev.parse().unwrap(), seq: None });
+        vec![written("1-a"), Err(tidegate_engine::Error::Conflict), written("1-d")]
+    }
+
+    #[test]
+    fn rows_are_in_the_order_of_the_request() {
+        let text = String::from_utf8(render(rows(), outcomes(), Edits::Made)).unwrap();
+        let expected = concat!(
+            r#"[{"ok":true,"id":"a","rev":"1-a"},{"ok":true,"id":"_local/b","rev":"0-3"},"#,
+            r#"{"id":"c","rev":"2-x","error":"conflict","reason":"Document update conflict."},"#,
+            r#"{"ok":true,"id":"d","rev":"1-d"}]"#,
+            "\n",
+        );
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn replicated_revisions_answer_failures_only() {
+        let text = String::from_utf8(render(rows(), outcomes(), Edits::Replicated)).unwrap();
+        assert_eq!(text, "[{\"id\":\"c\",\"rev\":\"2-x\",\"error\":\"conflict\",\"reason\":\"Document update conflict.\"}]\n");
+        assert_eq!(render(Vec::new(), Vec::new(), Edits::Replicated), b"[]\n");
+    }
+}

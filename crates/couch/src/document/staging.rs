@@ -1,0 +1,122 @@
+//! From parsed documents to the engine's writes: their content is taken in first, and let go of when they aren't written.
+
+use super::{
+    intake::named,
+    parse::ParsedDocument,
+    parse_attachment::{Content, ParsedAttachment},
+    request::Edits,
+};
+use crate::{
+    context::Context,
+    error::{Error, internal},
+};
+use std::future::Future;
+use tidegate_engine::{
+    AttachmentContent, AttachmentWrite, Database, Encoding, Placement, StagedAttachment, Write, Written,
+};
+use tidegate_types::DocId;
+
+/// Runs work to its end even if the client goes away meanwhile, so that it can clear up behind itself.
+///
+/// # Errors
+/// Those of the work.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    cx: &Context,
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    match cx.tasks.spawn(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(internal(&error)),
+    }
+}
+
+/// A write whose attachments are at hand: stubs, or in the text.
+///
+/// # Errors
+/// Content could not be taken in; all that was taken in for it is let go of.
+pub(super) async fn stage(db: &Database, id: DocId, document: ParsedDocument, edits: Edits) -> Result<Write, Error> {
+    let ParsedDocument { revs, deleted, members, canonical, attachments, .. } = document;
+    let mut staged = Vec::with_capacity(attachments.len());
+    for attachment in attachments {
+        match stage_attachment(db, attachment, edits).await {
+            Ok(attachment) => staged.push(attachment),
+            Err(error) => {
+                discard(db, contents(&staged)).await;
+                return Err(error);
+            }
+        }
+    }
+    let placement = match edits {
+        Edits::Made => Placement::Edit { parent: revs.into_iter().next(), canonical },
+        Edits::Replicated => Placement::Replicated(revs),
+    };
+    Ok(Write { id, placement, deleted, members, attachments: staged })
+}
+
+async fn stage_attachment(db: &Database, attachment: ParsedAttachment, edits: Edits) -> Result<AttachmentWrite, Error> {
+    let ParsedAttachment { name, content_type, revpos, content } = attachment;
+    let content = match content {
+        Content::Stub => AttachmentContent::Stub,
+        Content::Inline(bytes) => {
+            let staged = db.upload_all(&content_type, Encoding::Identity, bytes).await;
+            AttachmentContent::Staged(staged.map_err(|error| named(error, &name))?)
+        }
+        Content::Follows(_) => return Err(not_following(&name)),
+    };
+    Ok(AttachmentWrite { revpos: kept_revpos(revpos, &content, edits), name, content_type, content })
+}
+
+/// Content that is new in an edit made here is as new as the edit, whatever was said.
+pub(super) fn kept_revpos(revpos: Option<u64>, content: &AttachmentContent, edits: Edits) -> Option<u64> {
+    match (content, edits) {
+        (AttachmentContent::Staged(_), Edits::Made) => None,
+        (AttachmentContent::Stub, _) | (AttachmentContent::Staged(_), Edits::Replicated) => revpos,
+    }
+}
+
+fn not_following(name: &str) -> Error {
+    Error::bad_request(format!("attachment {name} follows, but the request has no parts"))
+}
+
+/// Writes one revision.
+///
+/// # Errors
+/// It was refused, or the storage failed.
+pub(super) async fn commit(db: &Database, write: Write) -> Result<Written, Error> {
+    let staged = contents(&write.attachments);
+    match db.write_one(write).await {
+        Ok(written) => Ok(written),
+        Err(error) => {
+            if is_refusal(&error) {
+                discard(db, staged).await;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Whether nothing can have been written: what was taken in is surely not wanted any more.
+pub(super) fn is_refusal(error: &tidegate_engine::Error) -> bool {
+    use tidegate_engine::Error as E;
+    matches!(error, E::Conflict | E::MissingStub { .. } | E::DocumentTooLarge { .. } | E::Overloaded)
+}
+
+/// What was taken in for these attachments.
+pub(super) fn contents(attachments: &[AttachmentWrite]) -> Vec<StagedAttachment> {
+    let staged = attachments.iter().filter_map(|attachment| match &attachment.content {
+        AttachmentContent::Stub => None,
+        AttachmentContent::Staged(staged) => Some(staged.clone()),
+    });
+    staged.collect()
+}
+
+/// Lets go of content.
+pub(super) async fn discard(db: &Database, staged: Vec<StagedAttachment>) {
+    if staged.is_empty() {
+        return;
+    }
+    if let Err(error) = db.discard(staged).await {
+        // It is cleared when the database is next opened.
+        tracing::warn!(%error, "an upload could not be cleared");
+    }
+}

@@ -1,0 +1,32 @@
+//! Following a database.
+
+use crate::{Change, Error, FeedEnd};
+use std::sync::Arc;
+use tidegate_types::Seq;
+
+/// Follows a database from a sequence on. It is subscribed from the moment it is made, so a change between the last
+/// read and the wait isn't missed.
+pub struct Feed(pub(crate) tidegate_store::Feed);
+
+impl Feed {
+    /// Up to where it has been read.
+    pub fn since(&self) -> Seq {
+        self.0.since()
+    }
+
+    /// The next changes, at most `limit`; none if it has caught up.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn next(&mut self, limit: usize) -> Result<Vec<Arc<Change>>, Error> {
+        Ok(self.0.next(limit).await?)
+    }
+
+    /// Waits until there may be something after [`Feed::since`]. Cancel safe.
+    ///
+    /// # Errors
+    /// There will be nothing more.
+    pub async fn changed(&mut self) -> Result<(), FeedEnd> {
+        self.0.changed().await
+    }
+}

@@ -1,0 +1,101 @@
+//! Writes of single keys, brought into the tree in key order.
+
+use std::{cmp::Ordering, ops::Bound};
+
+use bytes::Bytes;
+use redb::{CursorError, StorageError, Table};
+
+/// A key and its new value, or none to remove it.
+type Point<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// Writes of single keys, gathered to be applied in key order: neighbours share the pages they change.
+#[derive(Default)]
+pub(crate) struct Points<'a> {
+    writes: Vec<Point<'a>>,
+}
+
+impl<'a> Points<'a> {
+    /// Adds a write. Of one key's writes, the last one counts.
+    pub(crate) fn push(&mut self, key: &'a [u8], value: Option<&'a Bytes>) {
+        self.writes.push((key, value.map(Bytes::as_ref)));
+    }
+
+    /// Applies what was gathered, and forgets it.
+    pub(crate) fn apply(&mut self, table: &mut Table<'_, &'static [u8], &'static [u8]>) -> Result<(), StorageError> {
+        // Stable: of one key's writes, the last one stays the last one.
+        self.writes.sort_by_key(|(key, _)| *key);
+        let mut rest = self.writes.as_slice();
+        while let Some(((key, value), after)) = rest.split_first() {
+            let (run, after_run) = rest.split_at_checked(run_length(rest)).unwrap_or((rest, &[]));
+            if run.len() >= RUN_MIN {
+                insert_run(table, run)?;
+                rest = after_run;
+                continue;
+            }
+            if after.first().is_none_or(|(next, _)| next != key) {
+                write(table, key, *value)?;
+            }
+            rest = after;
+        }
+        self.writes.clear();
+        Ok(())
+    }
+}
+
+fn write(
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    key: &[u8],
+    value: Option<&[u8]>,
+) -> Result<(), StorageError> {
+    match value {
+        Some(value) => drop(table.insert(key, value)?),
+        None => drop(table.remove(key)?),
+    }
+    Ok(())
+}
+
+/// Shorter runs are inserted key by key.
+const RUN_MIN: usize = 4;
+
+/// How many of the first writes put keys that differ in their last two bytes only: rows under rising numbers.
+fn run_length(writes: &[Point<'_>]) -> usize {
+    let neighbours = |pair: &&[Point<'_>]| {
+        let [(one, Some(_)), (other, Some(_))] = pair else { return false };
+        let stem = one.len().saturating_sub(2);
+        one.len() == other.len() && one.cmp(other) == Ordering::Less && one.get(..stem) == other.get(..stem)
+    };
+    let count = writes.windows(2).take_while(neighbours).count() + 1;
+    // The last one may be followed by another write of its key, which counts instead.
+    match (writes.get(count - 1), writes.get(count)) {
+        (Some((last, _)), Some((next, _))) if last == next => count - 1,
+        _ => count,
+    }
+}
+
+/// Puts neighbouring keys. New ones fill the gap they belong in page by page, which costs a third less than searching for
+/// each one's place, and leaves fuller pages.
+fn insert_run(table: &mut Table<'_, &'static [u8], &'static [u8]>, run: &[Point<'_>]) -> Result<(), StorageError> {
+    let mut rest = run;
+    while let Some(((key, _), _)) = rest.split_first() {
+        let mut gap = table.lower_bound_mut(Bound::Included(*key))?;
+        let exists = gap.peek_next()?.is_some_and(|(found, _)| found.value() == *key);
+        while let Some(((key, Some(value)), after)) = rest.split_first()
+            && !exists
+        {
+            match gap.insert_before(*key, *value) {
+                Ok(()) => rest = after,
+                // Here the gap ends.
+                Err(CursorError::UnorderedKey) => break,
+                Err(CursorError::Storage(error)) => return Err(error),
+                // There is no third kind yet.
+                Err(_) => return Err(StorageError::PreviousIo),
+            }
+        }
+        gap.close()?;
+        if exists {
+            // Where one key exists, the next ones usually do.
+            return rest.iter().try_for_each(|(key, value)| write(table, key, *value));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! A conversation with the server, written down.
+
+use tempfile::TempDir;
+use tidegate_testkit::{
+    http::{Client, Response},
+    server::Server,
+};
+
+/// The headers that are part of the protocol.
+const HEADERS: [&str; 10] = [
+    "content-type", "etag", "location", "allow", "accept-ranges", "content-range", "content-md5", "content-encoding",
+    "www-authenticate", "cache-control",
+];
+
+pub(crate) struct Transcript {
+    server: Server,
+    client: Client,
+    text: String,
+    last: String,
+    count: usize,
+    _data: TempDir,
+}
+
+impl Transcript {
+    pub(crate) fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let server = Server::start(env!("CARGO_BIN_EXE_tidegate"), &data.path().join("data")).unwrap();
+        let client = server.couch().unwrap();
+        Self { server, client, text: String::new(), last: String::new(), count: 0, _data: data }
+    }
+
+    pub(crate) fn with_database() -> Self {
+        let transcript = Self::start();
+        assert_eq!(transcript.client.put("/db", "").unwrap().status, 201);
+        transcript
+    }
+
+    pub(crate) fn get(&mut self, path: &str) {
+        self.request("GET", path, &[], "");
+    }
+
+    pub(crate) fn put(&mut self, path: &str, json: &str) {
+        self.request("PUT", path, &[("content-type", "application/json")], json);
+    }
+
+    pub(crate) fn post(&mut self, path: &str, json: &str) {
+        self.request("POST", path, &[("content-type", "application/json")], json);
+    }
+
+    pub(crate) fn delete(&mut self, path: &str) {
+        self.request("DELETE", path, &[], "");
+    }
+
+    pub(crate) fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
+        self.request_bytes(method, path, headers, body.as_bytes());
+    }
+
+    pub(crate) fn request_bytes(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) {
+        let response = self.client.request(method, path, headers, body).unwrap();
+        self.count += 1;
+        let shown = |text: &str| if text.len() > 200 { format!("{}…", &text[..200]) } else { text.to_owned() };
+        self.text.push_str(&format!("> {method} {}\n", shown(path)));
+        if !body.is_empty() {
+            self.text.push_str(&format!("> {}\n", shown(&String::from_utf8_lossy(body))));
+        }
+        self.write_response(&response);
+    }
+
+    fn write_response(&mut self, response: &Response) {
+        self.last = response.text();
+        self.text.push_str(&format!("{}\n", response.status));
+        for name in HEADERS {
+            if let Some(value) = response.header(name) {
+                self.text.push_str(&format!("{name}: {value}\n"));
+            }
+        }
+        self.text.push_str(&self.last);
+        self.text.push_str(if self.last.ends_with('\n') { "\n" } else { "\n\n" });
+    }
+
+    /// How many requests there were.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The revision in the last answer.
+    pub(crate) fn last_rev(&self) -> String {
+        rev_in(&self.last)
+    }
+
+    pub(crate) fn rev_of(&self, path: &str) -> String {
+        rev_in(&self.client.get(path).unwrap().text())
+    }
+
+    /// The conversation, with what differs from run to run blotted out.
+    pub(crate) fn finish(self) -> String {
+        let address = self.client.address().to_string();
+        let text = self.text.replace(&address, "HOST");
+        let text = blot(&text, "\"uuid\":\"", 32);
+        let text = blot(&text, "\"instance_start_time\":\"", 10);
+        let token = self.client.get("/db").ok().map(|info| info.text());
+        let token = token.as_deref().and_then(|info| info.split("\"update_seq\":\"").nth(1)?.split('"').next()?.split('-').nth(1));
+        let text = token.map_or(text.clone(), |token| text.replace(token, "TOKEN"));
+        drop(self.server);
+        text
+    }
+}
+
+fn rev_in(json: &str) -> String {
+    let rev = json.split_once("rev\":\"").expect("the answer has a revision").1;
+    rev.split('"').next().unwrap().to_owned()
+}
+
+/// Replaces the `length` characters behind each `mark`.
+fn blot(text: &str, mark: &str, length: usize) -> String {
+    let mut pieces = text.split(mark);
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        out.push_str(mark);
+        out.push_str("…");
+        out.push_str(&piece[length..]);
+    }
+    out
+}

@@ -1,0 +1,202 @@
+//! Whole conversations with the real binary, as snapshots: status, the headers that matter, body.
+
+mod transcript;
+
+use transcript::Transcript;
+
+#[test]
+fn server() {
+    let mut t = Transcript::start();
+    t.get("/");
+    t.get("/_up");
+    t.get("/_all_dbs");
+    t.put("/b", "");
+    t.put("/a%2Fc", "");
+    t.get("/_all_dbs");
+    t.get("/_all_dbs?startkey=%22b%22");
+    t.get("/_all_dbs?descending=true&limit=1&skip=1");
+    t.post("/_dbs_info", r#"{"keys":["b","none","BAD"]}"#);
+    t.post("/_dbs_info", "{}");
+    t.get("/_uuids?count=1001");
+    t.get("/_uuids?count=x");
+    t.get("/_session");
+    t.get("/_node/_local/_config");
+    t.delete("/_up");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn databases() {
+    let mut t = Transcript::start();
+    t.put("/db", "");
+    t.put("/db", "");
+    t.put("/Bad", "");
+    t.put(&format!("/{}", "x".repeat(239)), "");
+    t.get("/db");
+    t.get("/db/");
+    t.get("/none");
+    t.delete("/db?rev=1-a");
+    t.get("/db/_revs_limit");
+    t.put("/db/_revs_limit", "5");
+    t.put("/db/_revs_limit", "0");
+    t.put("/db/_revs_limit", "\"x\"");
+    t.get("/db/_revs_limit");
+    t.post("/db/_compact", "");
+    t.request("POST", "/db/_compact", &[], "");
+    t.post("/db/_ensure_full_commit", "");
+    t.get("/db/_security");
+    t.post("/db/_find", "{}");
+    t.request("PATCH", "/db", &[], "");
+    t.get("/db/_bulk_docs");
+    t.delete("/db");
+    t.delete("/db");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn documents() {
+    let mut t = Transcript::with_database();
+    t.put("/db/a", r#"{"z":1.0,"a":[1e3,123456789012345678901234567890],"é":"\u00e9"}"#);
+    t.get("/db/a");
+    let rev = t.last_rev();
+    t.put("/db/a", r#"{"z":2}"#);
+    t.put(&format!("/db/a?rev={rev}"), r#"{"z":2}"#);
+    let second = t.last_rev();
+    t.get(&format!("/db/a?rev={rev}"));
+    t.get(&format!("/db/a?rev={rev}&latest=true"));
+    t.get("/db/a?revs=true&revs_info=true&conflicts=true&local_seq=true");
+    t.get("/db/a?meta=true");
+    t.request("GET", "/db/a", &[("if-none-match", &format!("\"{second}\""))], "");
+    t.request("HEAD", "/db/a", &[], "");
+    t.request("COPY", "/db/a", &[("destination", "b")], "");
+    t.delete("/db/a");
+    t.delete(&format!("/db/a?rev={second}"));
+    t.get("/db/a");
+    t.get("/db/none");
+    t.put("/db/a", r#"{"again":true}"#);
+    t.get("/db/a?revs=true");
+    t.request("POST", "/db", &[("content-type", "application/json")], r#"{"_id":"posted"}"#);
+    t.put("/db/posted?batch=ok", r#"{}"#);
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn bad_documents() {
+    let mut t = Transcript::with_database();
+    for body in [
+        "", "{", "[]", "1", r#"{"_x":1}"#, r#"{"_rev":"x"}"#, r#"{"_rev":1}"#, r#"{"_id":1}"#, r#"{"_attachments":1}"#,
+        r#"{"_attachments":{"a":{"data":"%%"}}}"#, r#"{"_attachments":{"a":{"stub":true}}}"#, r#"{"_deleted":1}"#,
+        r#"{"_revisions":{"start":"x","ids":[]}}"#, r#"{"a":1,"a":2}"#,
+    ] {
+        t.put(&format!("/db/{}", t.count()), body);
+    }
+    t.put("/db/nested", &format!("{}1{}", "[".repeat(600), "]".repeat(600)));
+    t.put("/db/nested", &format!("{{\"a\":{}1{}}}", "[".repeat(600), "]".repeat(600)));
+    t.request_bytes("PUT", "/db/utf8", &[], b"{\"a\":\"\xff\"}");
+    t.put("/db/_reserved", "{}");
+    t.put("/db/_design/", "{}");
+    t.put("/db/a%00b", "{}");
+    t.put("/db/a?rev=1-a", r#"{"_rev":"1-b"}"#);
+    t.put("/db/a?new_edits=false", r#"{"x":1}"#);
+    t.post("/db/_bulk_docs", "{}");
+    t.post("/db/_bulk_docs", r#"{"docs":1}"#);
+    t.post("/db/_bulk_docs", r#"{"docs":[1]}"#);
+    t.post("/db/_bulk_docs", r#"{"docs":[{"_id":"x","_rev":"bad"}]}"#);
+    t.post("/db/_bulk_docs", r#"{"docs":[{"_id":"x","a":1}],"new_edits":false}"#);
+    t.request("POST", "/db/_bulk_docs", &[("content-type", "text/plain")], r#"{"docs":[]}"#);
+    t.get("/db/_changes?since=garbage");
+    t.get("/db/_changes?feed=unknown");
+    t.get("/db/_changes?limit=x");
+    t.get("/db/_all_docs?startkey=unquoted");
+    t.get("/db/_all_docs?limit=-1");
+    t.get("/db");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn replication() {
+    let mut t = Transcript::with_database();
+    let docs = r#"{"new_edits":false,"docs":[
+        {"_id":"d","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"v":"b"},
+        {"_id":"d","_rev":"2-c","_revisions":{"start":2,"ids":["c","a"]},"v":"c"},
+        {"_id":"d","_rev":"3-e","_revisions":{"start":3,"ids":["e","b","a"]},"_deleted":true}]}"#;
+    t.post("/db/_bulk_docs", docs);
+    t.get("/db/d?conflicts=true&deleted_conflicts=true");
+    t.request("GET", "/db/d?open_revs=all", &[("accept", "application/json")], "");
+    t.request("GET", "/db/d?open_revs=[%222-c%22,%229-z%22]&revs=true", &[("accept", "application/json")], "");
+    t.request("GET", "/db/d?open_revs=[%221-a%22]&latest=true", &[("accept", "application/json")], "");
+    t.post("/db/_revs_diff", r#"{"d":["1-a","2-c","4-x"],"new":["1-q"],"none":[]}"#);
+    t.post("/db/_missing_revs", r#"{"d":["1-a","4-x"]}"#);
+    t.post("/db/_bulk_get?revs=true", r#"{"docs":[{"id":"d","rev":"2-c"},{"id":"d","rev":"7-z"},{"id":"none"},{"id":"d"}]}"#);
+    t.get("/db/_changes?style=all_docs");
+    t.put("/db/_local/check", r#"{"at":1}"#);
+    t.get("/db/_local/check");
+    t.put("/db/_local/check", r#"{"_rev":"0-1","at":2}"#);
+    t.put("/db/_local%2Fcheck", r#"{"at":3}"#);
+    t.get("/db/_local_docs?include_docs=true");
+    t.delete("/db/_local/check");
+    t.delete("/db/_local/check");
+    t.post("/db/_purge", r#"{"d":["2-c","1-a"]}"#);
+    t.post("/db/_purge", r#"{"d":["3-e"]}"#);
+    t.get("/db/d");
+    t.get("/db");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn lists_and_changes() {
+    let mut t = Transcript::with_database();
+    let docs = r#"{"docs":[{"_id":"a","n":1},{"_id":"b","n":2},{"_id":"c"},{"_id":"_design/d"},{"_id":"B"}]}"#;
+    t.post("/db/_bulk_docs", docs);
+    t.get("/db/_all_docs");
+    t.get("/db/_all_docs?startkey=%22a%22&endkey=%22b%22&include_docs=true");
+    t.get("/db/_all_docs?descending=true&limit=2&skip=1");
+    t.get("/db/_all_docs?key=%22b%22");
+    t.get("/db/_all_docs?limit=0");
+    t.get("/db/_all_docs?startkey=%22z%22");
+    t.get("/db/_design_docs");
+    let rev = t.rev_of("/db/b");
+    t.delete(&format!("/db/b?rev={rev}"));
+    t.post("/db/_all_docs?include_docs=true", r#"{"keys":["c","b","none","c",1]}"#);
+    t.post("/db/_all_docs/queries", r#"{"queries":[{"limit":1},{"keys":["a"]}]}"#);
+    t.get("/db/_changes");
+    t.get("/db/_changes?limit=2");
+    t.get("/db/_changes?limit=0");
+    t.get("/db/_changes?descending=true&limit=2");
+    t.get("/db/_changes?filter=_design");
+    t.post("/db/_changes?filter=_doc_ids&include_docs=true", r#"{"doc_ids":["a","b"]}"#);
+    t.get("/db/_changes?since=now");
+    t.get("/db/_changes?since=6");
+    t.get("/db/_changes?since=6-00");
+    t.get("/db/_changes?feed=longpoll&since=now&timeout=1");
+    t.get("/db/_changes?feed=continuous&timeout=1&limit=2");
+    t.get("/db/_changes?feed=eventsource&timeout=1&limit=1");
+    t.get("/db/_changes?filter=none/none");
+    t.get("/db/_changes?filter=_selector");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn attachments() {
+    let mut t = Transcript::with_database();
+    t.request("PUT", "/db/a/text.txt", &[("content-type", "text/plain")], "hello world");
+    let rev = t.last_rev();
+    t.get("/db/a");
+    t.get("/db/a/text.txt");
+    t.get("/db/a/none");
+    t.request("PUT", "/db/a/bytes", &[("content-type", "application/octet-stream")], "0123456789");
+    t.request("PUT", &format!("/db/a/bytes?rev={rev}"), &[("content-type", "application/octet-stream")], "0123456789");
+    let rev = t.last_rev();
+    t.get("/db/a/bytes");
+    t.request("GET", "/db/a/bytes", &[("range", "bytes=2-4")], "");
+    t.request("GET", "/db/a/bytes", &[("range", "bytes=-3")], "");
+    t.request("GET", "/db/a/bytes", &[("range", "bytes=20-")], "");
+    t.request("HEAD", "/db/a/bytes", &[], "");
+    t.request("GET", "/db/a?attachments=true", &[("accept", "application/json")], "");
+    t.get("/db/a?att_encoding_info=true");
+    t.put("/db/b", r#"{"_attachments":{"x":{"content_type":"image/png","data":"AAEC"}}}"#);
+    t.get("/db/b");
+    t.delete(&format!("/db/a/bytes?rev={rev}"));
+    t.get("/db/a");
+    insta::assert_snapshot!(t.finish());
+}
