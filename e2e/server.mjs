@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,8 +17,13 @@ const LOG_LINES_MAX = 400;
 const started = new Set();
 
 process.on('exit', () => {
-  for (const server of started) server.child?.kill('SIGKILL');
+  for (const server of started) {
+    server.child?.kill('SIGKILL');
+    if (server.root) rmSync(server.root, { recursive: true, force: true });
+  }
 });
+// The test runner ends a file that hangs this way; its server must not live on.
+process.on('SIGTERM', () => process.exit(1));
 
 export class Server {
   /** A running server on an empty folder. `folder` names another server's folder instead. */

@@ -246,7 +246,7 @@ impl Visit for Builder<'_, '_> {
         frames.push(Frame { members: members.len(), edit: edits.len() });
     }
 
-    #[inline]
+    #[inline(always)]
     fn name(&mut self, token: Token) {
         let name = match token.form {
             Form::Plain => Name::literal(&self.text, token.start + 1, token.end - 1),

@@ -17,7 +17,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
 use tidegate_engine::{
-    Absence, AttachmentContent, AttachmentWrite, Database, Detail, Document, Encoding, StagedAttachment, Which, Write, Written,
+    Absence, AttachmentContent, AttachmentWrite, Database, Detail, Document, Encoding, StagedAttachment, Which, Write,
+    Written,
 };
 use tidegate_http::BodyReader;
 use tidegate_types::{DocId, Rev};
@@ -58,7 +59,12 @@ pub(crate) async fn delete(cx: &Context, db: &Database, id: &DocId, name: &str) 
     Ok(response)
 }
 
-async fn put_streamed(cx: &Context, db: &Database, (id, name): (DocId, String), body: Incoming) -> Result<Written, Error> {
+async fn put_streamed(
+    cx: &Context,
+    db: &Database,
+    (id, name): (DocId, String),
+    body: Incoming,
+) -> Result<Written, Error> {
     let mut body = cx.stream_packed(body)?;
     let (base, encoding) = match prepare(cx, db, &id, &name).await {
         Ok(prepared) => prepared,
@@ -120,7 +126,12 @@ async fn without(db: &Database, id: DocId, base: Base, name: &str) -> Result<Wri
     let mut write = stage(db, id, document, Edits::Made).await?;
     let others = names.into_iter().filter(|other| other != name);
     let content_type = DEFAULT_CONTENT_TYPE.to_owned();
-    let stub = |name| AttachmentWrite { name, content_type: content_type.clone(), revpos: None, content: AttachmentContent::Stub };
+    let stub = |name| AttachmentWrite {
+        name,
+        content_type: content_type.clone(),
+        revpos: None,
+        content: AttachmentContent::Stub,
+    };
     write.attachments.extend(others.map(stub));
     Ok(write)
 }

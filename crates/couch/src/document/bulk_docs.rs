@@ -117,7 +117,11 @@ impl From<tidegate_json::Error> for Stop {
 fn parse_entry(cx: &Context, text: &Bytes, (raw, scanned): (&[u8], Scanned<'_>)) -> Result<Entry, Error> {
     if let Some(id) = local_id(&scanned) {
         let is_tombstone = scanned.special("_deleted") == Some(b"true");
-        return if is_tombstone { Ok(Entry::LocalTombstone(id)) } else { Ok(Entry::Local(local::parse(&id, raw, None)?)) };
+        return if is_tombstone {
+            Ok(Entry::LocalTombstone(id))
+        } else {
+            Ok(Entry::Local(local::parse(&id, raw, None)?))
+        };
     }
     let mut document = from_scanned(text, scanned)?;
     let id = match document.id.take() {
@@ -259,8 +263,10 @@ mod tests {
     use super::*;
 
     fn rows() -> Vec<Row> {
-        let row = |id: &str, rev: Option<&str>, outcome| {
-            Row { id: id.parse().unwrap(), rev: rev.map(|rev| rev.parse().unwrap()), outcome }
+        let row = |id: &str, rev: Option<&str>, outcome| Row {
+            id: id.parse().unwrap(),
+            rev: rev.map(|rev| rev.parse().unwrap()),
+            outcome,
         };
         vec![
             row("a", None, Outcome::Pending),
@@ -290,7 +296,10 @@ mod tests {
     #[test]
     fn replicated_revisions_answer_failures_only() {
         let text = String::from_utf8(render(rows(), outcomes(), Edits::Replicated)).unwrap();
-        assert_eq!(text, "[{\"id\":\"c\",\"rev\":\"2-x\",\"error\":\"conflict\",\"reason\":\"Document update conflict.\"}]\n");
+        assert_eq!(
+            text,
+            "[{\"id\":\"c\",\"rev\":\"2-x\",\"error\":\"conflict\",\"reason\":\"Document update conflict.\"}]\n"
+        );
         assert_eq!(render(Vec::new(), Vec::new(), Edits::Replicated), b"[]\n");
     }
 }

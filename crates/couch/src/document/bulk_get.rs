@@ -145,9 +145,8 @@ fn parse_entry(entry: &[u8]) -> Result<Wanted, Error> {
 fn parse_ask(id: Option<&[u8]>, rev: Option<&[u8]>, since: Option<&[u8]>) -> Result<Ask, Error> {
     let id = id.ok_or(Error::bad_request("document id missed"))?;
     let id = read_string(id).ok_or(Error::illegal_docid("Document id must be a string"))?.parse()?;
-    let parse_rev = |rev| -> Result<Rev, Error> {
-        Ok(read_string(rev).ok_or(Error::bad_request("Invalid rev format"))?.parse()?)
-    };
+    let parse_rev =
+        |rev| -> Result<Rev, Error> { Ok(read_string(rev).ok_or(Error::bad_request("Invalid rev format"))?.parse()?) };
     let rev = rev.map(parse_rev).transpose()?;
     let atts_since = match since {
         None => Vec::new(),

@@ -59,7 +59,12 @@ fn parse_destination(destination: &str, db_name: &str) -> Result<(DocId, Option<
     Ok((id, rev))
 }
 
-async fn write_copy(db: &Database, target: DocId, target_rev: Option<Rev>, source: &Document) -> Result<Written, Error> {
+async fn write_copy(
+    db: &Database,
+    target: DocId,
+    target_rev: Option<Rev>,
+    source: &Document,
+) -> Result<Written, Error> {
     let mut document = from_stored(source)?;
     document.revs.extend(target_rev);
     let mut write: Write = stage(db, target, document, Edits::Made).await?;

@@ -90,9 +90,12 @@ pub(super) fn md5_mismatch() -> Error {
 /// Says of which attachment an upload failed.
 pub(super) fn named(error: tidegate_engine::Error, of: &str) -> Error {
     use tidegate_engine::Error as E;
-    match error {
-        E::AttachmentTooLarge { .. } => E::AttachmentTooLarge { name: of.to_owned() }.into(),
-        E::BadGzip { .. } => E::BadGzip { name: of.to_owned() }.into(),
-        other => other.into(),
+    let name = of.to_owned();
+    if matches!(error, E::AttachmentTooLarge { .. }) {
+        return E::AttachmentTooLarge { name }.into();
     }
+    if matches!(error, E::BadGzip { .. }) {
+        return E::BadGzip { name }.into();
+    }
+    error.into()
 }

@@ -91,10 +91,10 @@ pub(crate) fn local_id(document: &Scanned<'_>) -> Option<DocId> {
 
 /// The refusal of a text that isn't one JSON object.
 pub(crate) fn not_a_document(error: tidegate_json::Error) -> Error {
-    match error {
-        tidegate_json::Error::NotAnObject { .. } => Error::bad_request("Document must be a JSON object"),
-        other => other.into(),
+    if matches!(error, tidegate_json::Error::NotAnObject { .. }) {
+        return Error::bad_request("Document must be a JSON object");
     }
+    error.into()
 }
 
 /// A JSON array of revision ids.
@@ -134,8 +134,12 @@ impl<'d> Special<'d> {
             "_deleted" if value == b"false" => self.deleted = false,
             "_attachments" if is_object => self.attachments = parse_attachments(value)?,
             "_revs_info" | "_local_seq" | "_conflicts" | "_deleted_conflicts" => {}
-            "_access" | "_replication_state" | "_replication_state_time" | "_replication_state_reason"
-            | "_replication_id" | "_replication_stats" => self.kept.push((name, value)),
+            "_access"
+            | "_replication_state"
+            | "_replication_state_time"
+            | "_replication_state_reason"
+            | "_replication_id"
+            | "_replication_stats" => self.kept.push((name, value)),
             _ => return Err(Error::doc_validation(format!("Bad special document member: {name}"))),
         }
         Ok(())
@@ -172,9 +176,11 @@ fn parse_revisions(value: &[u8]) -> Result<Vec<Rev>, Error> {
     let mut revs = Vec::new();
     split_array(ids, Limits::default(), |id| {
         let id = read_string(id).ok_or(Error::doc_validation("RevId isn't a string"))?;
-        let digest: Digest = id.parse().map_err(|_| Error::doc_validation("RevId isn't a valid hexadecimal"))?;
+        let digest: Digest =
+            id.parse().map_err(|_digest_error| Error::doc_validation("RevId isn't a valid hexadecimal"))?;
         let generation = start.checked_sub(revs.len() as u64).filter(|generation| *generation > 0);
-        let generation = generation.ok_or(Error::doc_validation("_revisions.ids has more ids than _revisions.start"))?;
+        let generation =
+            generation.ok_or(Error::doc_validation("_revisions.ids has more ids than _revisions.start"))?;
         revs.push(Rev::new(generation, digest));
         Ok::<_, Error>(())
     })?;
@@ -235,9 +241,17 @@ mod tests {
         check_stored("{}", "", "{}");
         check_stored(r#"{"_id":"a","b":1,"a":2}"#, r#""b":1,"a":2"#, r#"{"a":2,"b":1}"#);
         check_stored(r#"{ "n" : 1.0, "m":1e3 , "_rev":"1-a"}"#, r#""n":1.0,"m":1e3"#, r#"{"m":1e3,"n":1.0}"#);
-        check_stored(r#"{"n":12345678901234567890123}"#, r#""n":12345678901234567890123"#, r#"{"n":12345678901234567890123}"#);
+        check_stored(
+            r#"{"n":12345678901234567890123}"#,
+            r#""n":12345678901234567890123"#,
+            r#"{"n":12345678901234567890123}"#,
+        );
         check_stored(r#"{"é":"\u0041"}"#, r#""é":"\u0041""#, r#"{"é":"A"}"#);
-        check_stored(r#"{"a":1,"_conflicts":["1-a"],"_revs_info":0,"_local_seq":1,"_deleted_conflicts":[]}"#, r#""a":1"#, r#"{"a":1}"#);
+        check_stored(
+            r#"{"a":1,"_conflicts":["1-a"],"_revs_info":0,"_local_seq":1,"_deleted_conflicts":[]}"#,
+            r#""a":1"#,
+            r#"{"a":1}"#,
+        );
     }
 
     #[test]
@@ -316,7 +330,8 @@ mod tests {
 
     #[test]
     fn revisions_have_their_shape() {
-        let check = |value: &str, reason: &str| check_refused(&format!("{{\"_revisions\":{value}}}"), "doc_validation", reason);
+        let check =
+            |value: &str, reason: &str| check_refused(&format!("{{\"_revisions\":{value}}}"), "doc_validation", reason);
         check("{}", "_revisions.start isn't an integer.");
         check(r#"{"start":"1","ids":["a"]}"#, "_revisions.start isn't an integer.");
         check(r#"{"start":1.0,"ids":["a"]}"#, "_revisions.start isn't an integer.");

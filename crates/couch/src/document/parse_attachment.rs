@@ -177,8 +177,14 @@ mod tests {
         check(r#""data":"aGl=""#, &Content::Inline(Bytes::from_static(b"hi")));
         check(r#""follows":true"#, &follows(Encoding::Identity, None, None));
         check(r#""follows":true,"length":3,"encoded_length":2"#, &follows(Encoding::Identity, Some(3), None));
-        check(r#""follows":true,"length":3,"encoding":"gzip","encoded_length":2"#, &follows(Encoding::Gzip, Some(2), None));
-        check(r#""follows":true,"digest":"md5-AAAAAAAAAAAAAAAAAAAAAA==""#, &follows(Encoding::Identity, None, Some([0; 16])));
+        check(
+            r#""follows":true,"length":3,"encoding":"gzip","encoded_length":2"#,
+            &follows(Encoding::Gzip, Some(2), None),
+        );
+        check(
+            r#""follows":true,"digest":"md5-AAAAAAAAAAAAAAAAAAAAAA==""#,
+            &follows(Encoding::Identity, None, Some([0; 16])),
+        );
         check(r#""follows":true,"digest":"sha1-AAAA""#, &follows(Encoding::Identity, None, None));
     }
 

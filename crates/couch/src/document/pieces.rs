@@ -60,11 +60,6 @@ pub(super) enum Cut {
 }
 
 impl Pieces {
-    /// A body that begins with this text.
-    pub(crate) fn of_text(text: Vec<u8>) -> Self {
-        Self { text, ..Self::default() }
-    }
-
     /// Where text is written to.
     pub(crate) fn text(&mut self) -> &mut Vec<u8> {
         &mut self.text
@@ -106,7 +101,13 @@ impl Pieces {
     ///
     /// # Errors
     /// The storage failed.
-    pub(crate) async fn respond(mut self, cx: &Context, db: &Database, status: StatusCode, content_type: HeaderValue) -> Answer {
+    pub(crate) async fn respond(
+        mut self,
+        cx: &Context,
+        db: &Database,
+        status: StatusCode,
+        content_type: HeaderValue,
+    ) -> Answer {
         let length = self.length();
         if self.ready.is_empty() {
             return Ok(respond::bytes(status, content_type, self.text.into()));

@@ -82,7 +82,11 @@ fn take_pending(document: &mut ParsedDocument) -> Vec<Pending> {
             Content::Follows(expected) => {
                 let content = AttachmentContent::Stub;
                 let (name, content_type, revpos) = (parsed.name, parsed.content_type, parsed.revpos);
-                pending.push(Pending { place, attachment: AttachmentWrite { name, content_type, revpos, content }, expected });
+                pending.push(Pending {
+                    place,
+                    attachment: AttachmentWrite { name, content_type, revpos, content },
+                    expected,
+                });
             }
         }
     }

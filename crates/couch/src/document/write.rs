@@ -119,7 +119,12 @@ async fn put_related(cx: &Context, db: &Database, id: &DocId, body: Incoming) ->
     to_its_end(cx, work).await
 }
 
-async fn save(cx: &Context, db: &Database, id: DocId, (document, edits): (ParsedDocument, Edits)) -> Result<Written, Error> {
+async fn save(
+    cx: &Context,
+    db: &Database,
+    id: DocId,
+    (document, edits): (ParsedDocument, Edits),
+) -> Result<Written, Error> {
     if document.attachments.is_empty() {
         return commit(db, stage(db, id, document, edits).await?).await;
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Op, View, folder, folder::Folder, log::Mark, shared::Shared, tree::Tree};
-use crate::{Direction, Error, KeyRange, Limits, error::IoContext};
+use crate::{Direction, EmbeddedOptions, Error, KeyRange, error::IoContext};
 
 /// How far a backup has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ fn fill(
     progress: &mut BackupProgress,
     report: &mpsc::Sender<BackupProgress>,
 ) -> Result<(), Error> {
-    let shared = Arc::new(Shared::new(Limits::default()));
+    let shared = Arc::new(Shared::new(&EmbeddedOptions::new(path)));
     let tree = Tree::open(path, CACHE_BYTES, &shared)?;
     let mut range = KeyRange::all();
     loop {

@@ -164,12 +164,16 @@ impl Committer {
     /// Makes the tree durable, if the log has anything that it doesn't, and frees the log behind it.
     pub(crate) fn checkpoint(&mut self) {
         let began = Instant::now();
+        self.uncovered = Uncovered::default();
+        // After a failure the tree may lack the last group that the log has.
+        if self.shared.gate.check().is_err() {
+            return;
+        }
         let mark = self.log.mark(self.position);
         let made = guarded(|| {
             self.tree.checkpoint(mark)?;
             Ok(self.log.retire(mark)?)
         });
-        self.uncovered = Uncovered::default();
         let counters = &self.shared.counters;
         let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         count(&counters.checkpoints, 1);
@@ -181,7 +185,7 @@ impl Committer {
     }
 
     fn close(mut self, closed: Option<Closed>) {
-        if self.uncovered.since.is_some() && self.shared.gate.check().is_ok() {
+        if self.uncovered.since.is_some() {
             self.checkpoint();
         }
         let health = self.shared.gate.check();

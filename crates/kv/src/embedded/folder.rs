@@ -47,6 +47,7 @@ impl Folder {
     pub(crate) fn create(path: &Path, fill: impl FnOnce(&Path, Mark) -> Result<(), Error>) -> Result<Self, Error> {
         let parent = parent(path)?;
         create_dir_durable(&parent)?;
+        sync_above(&parent);
         let draft = draft_path(&parent, path)?;
         match fs::create_dir(&draft) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).at("make", &draft),
@@ -163,6 +164,14 @@ fn create_dir_durable(path: &Path) -> Result<(), Error> {
         Ok(()) | Err(_) => {}
     }
     sync_dir(&parent)
+}
+
+/// Makes the names of the folders on the way durable, which somebody may have made a moment ago. Folders that can't be
+/// opened are not ours, and were there before.
+fn sync_above(path: &Path) {
+    for above in path.ancestors().skip(1) {
+        sync_dir(above).ok();
+    }
 }
 
 #[cfg(test)]

@@ -128,10 +128,6 @@ impl Log {
 impl Current {
     fn create(dir: &Path, options: &EmbeddedOptions, header: Header, spare: Option<&Path>) -> Result<Self, Error> {
         let file = segment::create(dir, header, spare)?;
-        #[cfg(test)]
-        let file = LogFile::new(file, Arc::clone(&options.faults));
-        #[cfg(not(test))]
-        let (file, _) = (LogFile::new(file), options);
-        Ok(Self { header, file: Arc::new(file), end: segment::HEADER_BYTES })
+        Ok(Self { header, file: Arc::new(LogFile::new(file, options)), end: segment::HEADER_BYTES })
     }
 }

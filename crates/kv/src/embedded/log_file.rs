@@ -2,6 +2,8 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
+use super::options::EmbeddedOptions;
+
 /// An open segment.
 #[derive(Debug)]
 pub(crate) struct LogFile {
@@ -10,24 +12,33 @@ pub(crate) struct LogFile {
     faults: std::sync::Arc<Faults>,
 }
 
-#[cfg(not(test))]
 impl LogFile {
-    pub(crate) fn new(file: File) -> Self {
-        Self { file }
+    #[cfg_attr(not(test), expect(unused_variables, reason = "only tests let operations fail"))]
+    pub(crate) fn new(file: File, options: &EmbeddedOptions) -> Self {
+        Self {
+            file,
+            #[cfg(test)]
+            faults: std::sync::Arc::clone(&options.faults),
+        }
     }
 
     /// Writes all of `bytes` at `offset`.
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(kind) = self.faults.write.lock().unwrap().take() {
+            self.file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
+            return Err(kind.into());
+        }
         self.file.write_all_at(bytes, offset)
     }
 
     /// Waits until what was written is on the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.sync()?;
         self.file.sync_data()
     }
-}
 
-impl LogFile {
     /// Cuts the file off at `length`.
     pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
         self.file.set_len(length)
@@ -42,29 +53,16 @@ pub(crate) struct Faults {
     pub(crate) write: std::sync::Mutex<Option<io::ErrorKind>>,
     /// The next sync fails with this error.
     pub(crate) sync: std::sync::Mutex<Option<io::ErrorKind>>,
-    /// Syncs done.
+    /// Syncs tried.
     pub(crate) syncs: std::sync::atomic::AtomicU64,
+    /// There is no space for the tree.
+    pub(crate) tree_full: std::sync::atomic::AtomicBool,
 }
 
 #[cfg(test)]
-impl LogFile {
-    pub(crate) fn new(file: File, faults: std::sync::Arc<Faults>) -> Self {
-        Self { file, faults }
-    }
-
-    pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        if let Some(kind) = self.faults.write.lock().unwrap().take() {
-            self.file.write_all_at(&bytes[..bytes.len() / 2], offset)?;
-            return Err(kind.into());
-        }
-        self.file.write_all_at(bytes, offset)
-    }
-
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.faults.syncs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        match self.faults.sync.lock().unwrap().take() {
-            Some(kind) => Err(kind.into()),
-            None => self.file.sync_data(),
-        }
+impl Faults {
+    fn sync(&self) -> io::Result<()> {
+        self.syncs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.sync.lock().unwrap().take().map_or(Ok(()), |kind| Err(kind.into()))
     }
 }

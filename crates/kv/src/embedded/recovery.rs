@@ -19,12 +19,10 @@ use crate::{Error, error::IoContext};
 /// What was read again.
 #[derive(Debug)]
 pub(crate) struct Replayed {
-    /// The position of the last group.
-    pub(crate) position: u64,
+    /// The place behind the last group.
+    pub(crate) end: Mark,
     /// Groups read.
     pub(crate) groups: u64,
-    /// The number of the last segment.
-    pub(crate) last_segment: u64,
 }
 
 /// Shows the writes of every group behind `mark` to `apply`, in order, many groups at a time.
@@ -36,21 +34,25 @@ pub(crate) fn replay(
     mark: Mark,
     apply: &mut dyn FnMut(&[Op]) -> Result<(), Error>,
 ) -> Result<Replayed, Error> {
-    let numbers = segment::list(dir)?;
-    let mut reader =
-        Reader { dir, replayed: Replayed { position: mark.position, groups: 0, last_segment: mark.segment } };
+    let mut reader = Reader { dir, replayed: Replayed { end: mark, groups: 0 } };
     let mut batch = Batch { ops: Vec::new(), bytes: 0, apply };
-    let mut stopped_at = None;
-    for (number, expected) in numbers.into_iter().filter(|number| *number >= mark.segment).zip(mark.segment..) {
+    let needed = segment::list(dir)?.into_iter().filter(|number| *number >= mark.segment);
+    let mut expected = mark.segment;
+    for number in needed {
         if number != expected {
             return Err(missing(dir, expected));
         }
-        let start = if number == mark.segment { mark.offset } else { segment::HEADER_BYTES };
-        reader.check_first(number, mark, stopped_at)?;
-        stopped_at = Some((number, reader.segment(number, start, &mut batch)?));
+        let header = Header::read(dir, number)?;
+        if number == mark.segment {
+            reader.check_marked(header)?;
+        } else {
+            reader.enter(header)?;
+        }
+        reader.segment(header, &mut batch)?;
+        expected += 1;
     }
-    if stopped_at.is_none() {
-        return Err(missing(dir, mark.segment));
+    if expected == mark.segment {
+        return Err(missing(dir, expected));
     }
     batch.flush()?;
     Ok(reader.replayed)
@@ -62,46 +64,57 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Checks that segment `number` goes on where the last record before it stopped.
-    fn check_first(&self, number: u64, mark: Mark, stopped_at: Option<(u64, u64)>) -> Result<(), Error> {
-        let first = Header::read(self.dir, number)?.first_position;
-        let next = self.replayed.position + 1;
-        match stopped_at {
-            None if first <= mark.position + 1 => Ok(()),
-            Some(_) if first == next => Ok(()),
-            Some((before, offset)) if first > next => {
-                Err(self.damaged(before, offset, format!("group {next} is missing, but a later one is there")))
-            }
-            None | Some(_) => Err(self.damaged(number, 0, format!("it begins with group {first}, not {next}"))),
+    /// Checks that the segment in which reading starts begins before the mark.
+    fn check_marked(&self, Header { number, first_position: first, .. }: Header) -> Result<(), Error> {
+        let next = self.replayed.end.position + 1;
+        if first > next {
+            return Err(self.damaged(number, 0, format!("it begins with group {first}, after group {next}")));
         }
+        Ok(())
     }
 
-    /// Reads segment `number` from `start` to its last good record, and returns where that ends.
-    fn segment(&mut self, number: u64, start: u64, batch: &mut Batch<'_>) -> Result<u64, Error> {
-        let path = segment::path(self.dir, number);
-        let salt = Header::read(self.dir, number)?.salt;
-        let content = Bytes::from(fs::read(&path).at("read", &path)?);
-        let mut offset = start;
-        while let Some(record) = Record::read(&from(&content, offset), salt) {
-            let expected = self.replayed.position + 1;
-            if record.position != expected {
-                let detail = format!("group {} is where group {expected} should be", record.position);
-                return Err(self.damaged(number, offset, detail));
-            }
-            let ops =
-                record.ops().ok_or_else(|| self.damaged(number, offset, "the writes can't be read".to_owned()))?;
-            batch.add(ops, record.padded_bytes)?;
-            self.replayed.position = expected;
-            self.replayed.groups += 1;
-            offset += record.padded_bytes;
+    /// Goes on with the next segment, which must begin with the next group.
+    fn enter(&mut self, Header { number, first_position: first, .. }: Header) -> Result<(), Error> {
+        let Mark { position, segment, offset } = self.replayed.end;
+        let next = position + 1;
+        if first > next {
+            let detail = format!("group {next} is missing here, but a later one is there");
+            return Err(self.damaged(segment, offset, detail));
         }
+        if first < next {
+            return Err(self.damaged(number, 0, format!("it begins with group {first}, not {next}")));
+        }
+        self.replayed.end = Mark { position, segment: number, offset: segment::HEADER_BYTES };
+        Ok(())
+    }
+
+    /// Reads a segment to its last good record.
+    fn segment(&mut self, Header { number, salt, .. }: Header, batch: &mut Batch<'_>) -> Result<(), Error> {
+        let path = segment::path(self.dir, number);
+        let content = Bytes::from(fs::read(&path).at("read", &path)?);
+        while let Some(record) = Record::read(&from(&content, self.replayed.end.offset), salt) {
+            self.record(&record, batch)?;
+        }
+        let offset = self.replayed.end.offset;
         if let Some((place, later)) = self.later_trace(&content, offset, salt) {
             let detail = format!("a bad record, with traces of group {later} behind it at {place}");
             return Err(self.damaged(number, offset, detail));
         }
-        File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
-        self.replayed.last_segment = number;
-        Ok(offset)
+        File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)
+    }
+
+    fn record(&mut self, record: &Record, batch: &mut Batch<'_>) -> Result<(), Error> {
+        let Mark { position, segment, offset } = self.replayed.end;
+        let next = position + 1;
+        if record.position != next {
+            let detail = format!("group {} is where group {next} should be", record.position);
+            return Err(self.damaged(segment, offset, detail));
+        }
+        let unreadable = || self.damaged(segment, offset, "the writes can't be read".to_owned());
+        batch.add(record.ops().ok_or_else(unreadable)?, record.padded_bytes)?;
+        self.replayed.end = Mark { position: next, segment, offset: offset + record.padded_bytes };
+        self.replayed.groups += 1;
+        Ok(())
     }
 
     /// The first trace behind `offset` of a group later than the one that is next.
@@ -110,7 +123,7 @@ impl Reader<'_> {
         let places = (offset..).step_by(SECTOR_BYTES);
         let mut traces =
             places.zip(behind.chunks_exact(SECTOR_BYTES)).map(|(place, sector)| (place, trace(sector, salt)));
-        traces.find_map(|(place, later)| Some((place, later.filter(|later| *later > self.replayed.position + 1)?)))
+        traces.find_map(|(place, later)| Some((place, later.filter(|later| *later > self.replayed.end.position + 1)?)))
     }
 
     fn damaged(&self, number: u64, offset: u64, detail: String) -> Error {

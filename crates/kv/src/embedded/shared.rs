@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{View, gate::Gate, queue::Queue, scopes::Scopes};
+use super::{View, gate::Gate, options::EmbeddedOptions, queue::Queue, scopes::Scopes};
 use crate::{Error, Health, Limits, Snapshot, Stats};
 
 /// The state of an open store that is used by more than one thread.
@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) limits: Limits,
     published: RwLock<Option<Arc<View>>>,
+    #[cfg(test)]
+    pub(crate) faults: Arc<super::log_file::Faults>,
 }
 
 /// Counters for [`Stats`].
@@ -42,7 +44,8 @@ pub(crate) fn count(counter: &AtomicU64, more: u64) {
 }
 
 impl Shared {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(options: &EmbeddedOptions) -> Self {
+        let limits = options.limits.clone();
         Self {
             queue: Queue::default(),
             scopes: Scopes::default(),
@@ -50,6 +53,8 @@ impl Shared {
             counters: Counters::default(),
             limits,
             published: RwLock::new(None),
+            #[cfg(test)]
+            faults: Arc::clone(&options.faults),
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     committer::{Committer, Uncovered},
     folder::Folder,
     gate::Slot,
-    log::{Log, Mark},
+    log::Log,
     options::EmbeddedOptions,
     queue::Request,
     recovery,
@@ -117,7 +117,7 @@ impl Turn {
 
 /// Reads what is there, up to the last group, and makes ready to commit the next.
 fn open(options: EmbeddedOptions) -> Result<Committer, Error> {
-    let shared = Arc::new(Shared::new(options.limits.clone()));
+    let shared = Arc::new(Shared::new(&options));
     let cache_bytes = options.cache_bytes;
     let folder = Folder::open(&options.path, |path, mark| {
         let tree = Tree::open(path, cache_bytes, &shared)?;
@@ -137,9 +137,13 @@ fn open(options: EmbeddedOptions) -> Result<Committer, Error> {
         change.commit()
     })?;
     count(&shared.counters.replayed_groups, replayed.groups);
+    if replayed.groups > 0 {
+        // Before there is a segment that says that these groups are there.
+        tree.checkpoint(replayed.end)?;
+    }
     // A torn record at the end stays behind in the old segments, which this checkpoint makes needless.
-    let log = Log::start(&log_dir, &options, replayed.last_segment + 1, replayed.position + 1)?;
-    let mark: Mark = log.mark(replayed.position);
+    let log = Log::start(&log_dir, &options, replayed.end.segment + 1, replayed.end.position + 1)?;
+    let mark = log.mark(replayed.end.position);
     tree.checkpoint(mark)?;
     segment::remove_stale(&log_dir, mark.segment)?;
     shared.publish(Some(tree.view(mark.position)?));

@@ -9,12 +9,17 @@ use std::{
 use super::log_file::LogFile;
 
 /// Writes one record at a time.
+///
+/// A short record is written by [`Syncer::wait`] itself: waking the thread costs more than applying a single document.
 #[derive(Debug)]
 pub(crate) struct Syncer {
+    short: Option<Job>,
     jobs: Option<mpsc::SyncSender<Job>>,
     done: mpsc::Receiver<Done>,
     thread: Option<JoinHandle<()>>,
 }
+
+const SHORT_BYTES: usize = 4 << 10;
 
 /// A record and where it goes.
 #[derive(Debug)]
@@ -47,25 +52,31 @@ impl Syncer {
         let (jobs, waiting) = mpsc::sync_channel::<Job>(1);
         let (finished, done) = mpsc::sync_channel(1);
         let work = move || {
-            for Job { file, offset, bytes } in waiting {
-                let result = write(&file, offset, &bytes);
-                if finished.send(Done { bytes, result }).is_err() {
+            for job in waiting {
+                if finished.send(job.run()).is_err() {
                     return;
                 }
             }
         };
         let thread = std::thread::Builder::new().name("kv-sync".to_owned()).spawn(work)?;
-        Ok(Self { jobs: Some(jobs), done, thread: Some(thread) })
+        Ok(Self { short: None, jobs: Some(jobs), done, thread: Some(thread) })
     }
 
     /// Begins to write a record. Each call is followed by one of [`Self::wait`].
-    pub(crate) fn begin(&self, job: Job) -> Result<(), Failure> {
+    pub(crate) fn begin(&mut self, job: Job) -> Result<(), Failure> {
+        if job.bytes.len() <= SHORT_BYTES {
+            self.short = Some(job);
+            return Ok(());
+        }
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         if sent { Ok(()) } else { Err(Failure::Sync(stopped())) }
     }
 
     /// Waits until the record is on the disk.
-    pub(crate) fn wait(&self) -> Done {
+    pub(crate) fn wait(&mut self) -> Done {
+        if let Some(job) = self.short.take() {
+            return job.run();
+        }
         self.done.recv().unwrap_or_else(|_| Done { bytes: Vec::new(), result: Err(Failure::Sync(stopped())) })
     }
 }
@@ -81,9 +92,13 @@ impl Drop for Syncer {
     }
 }
 
-fn write(file: &LogFile, offset: u64, bytes: &[u8]) -> Result<(), Failure> {
-    file.write(bytes, offset).map_err(Failure::Write)?;
-    file.sync().map_err(Failure::Sync)
+impl Job {
+    fn run(self) -> Done {
+        let Self { file, offset, bytes } = self;
+        let result =
+            file.write(&bytes, offset).map_err(Failure::Write).and_then(|()| file.sync().map_err(Failure::Sync));
+        Done { bytes, result }
+    }
 }
 
 fn stopped() -> io::Error {

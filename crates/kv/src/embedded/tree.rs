@@ -8,9 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use redb::{
-    Database, Durability, ReadableDatabase, Table, TableDefinition, TableError, WriteTransaction,
-};
+use redb::{Database, Durability, ReadableDatabase, Table, TableDefinition, TableError, WriteTransaction};
 
 use super::{Op, View, log::Mark, points::Points, shared::Shared, tree_file::TreeFile};
 use crate::{Error, error::IoContext};

@@ -77,6 +77,14 @@ impl<B: StorageBackend> TreeFile<B> {
         Ok(())
     }
 
+    fn write_disk(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        #[cfg(test)]
+        if self.shared.faults.tree_full.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.disk.write(offset, data)
+    }
+
     fn read_block(&self, start: u64) -> io::Result<Box<[u8; BLOCK]>> {
         let mut block = Box::new([0; BLOCK]);
         let there = self.disk.len()?.saturating_sub(start).min(BLOCK as u64);
@@ -93,7 +101,7 @@ impl<B: StorageBackend> TreeFile<B> {
         while let Some(entry) = held.first_entry() {
             let start = *entry.key();
             let there = to_usize(length.saturating_sub(start).min(BLOCK as u64))?;
-            self.disk.write(start, entry.get().get(..there).unwrap_or_default())?;
+            self.write_disk(start, entry.get().get(..there).unwrap_or_default())?;
             entry.remove();
         }
         self.holding.store(false, Ordering::Release);
@@ -161,7 +169,7 @@ impl<B: StorageBackend> StorageBackend for TreeFile<B> {
         if self.holding.load(Ordering::Acquire) {
             return self.hold(offset, data);
         }
-        match self.disk.write(offset, data) {
+        match self.write_disk(offset, data) {
             Err(error) if is_full(&error) => self.hold(offset, data),
             other => other,
         }
@@ -202,49 +210,22 @@ fn to_usize(number: u64) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
-
     use redb::backends::InMemoryBackend;
 
     use super::*;
-    use crate::Limits;
+    use crate::EmbeddedOptions;
 
-    /// A disk with room for so many more writes.
-    #[derive(Debug)]
-    struct SmallDisk {
-        content: InMemoryBackend,
-        room: Arc<AtomicU64>,
-    }
-
-    impl StorageBackend for SmallDisk {
-        fn len(&self) -> io::Result<u64> {
-            self.content.len()
-        }
-        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-            self.content.read(offset, out)
-        }
-        fn set_len(&self, len: u64) -> io::Result<()> {
-            self.content.set_len(len)
-        }
-        fn sync_data(&self) -> io::Result<()> {
-            Ok(())
-        }
-        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-            let less = |room: u64| room.checked_sub(1);
-            let had = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-            had.map_err(|_| io::ErrorKind::StorageFull)?;
-            self.content.write(offset, data)
-        }
-    }
-
-    fn small(room: u64) -> (TreeFile<SmallDisk>, Arc<AtomicU64>) {
-        let room = Arc::new(AtomicU64::new(room));
-        let disk = SmallDisk { content: InMemoryBackend::new(), room: Arc::clone(&room) };
+    fn small() -> TreeFile<InMemoryBackend> {
+        let disk = InMemoryBackend::new();
         disk.set_len(4 * BLOCK as u64).unwrap();
-        (TreeFile::over(disk, Arc::new(Shared::new(Limits::default()))).unwrap(), room)
+        TreeFile::over(disk, Arc::new(Shared::new(&EmbeddedOptions::new("nowhere")))).unwrap()
     }
 
-    fn read(file: &TreeFile<SmallDisk>, offset: u64, length: usize) -> Vec<u8> {
+    fn fill_up(file: &TreeFile<InMemoryBackend>, full: bool) {
+        file.shared.faults.tree_full.store(full, Ordering::Relaxed);
+    }
+
+    fn read(file: &TreeFile<InMemoryBackend>, offset: u64, length: usize) -> Vec<u8> {
         let mut out = vec![0; length];
         file.read(offset, &mut out).unwrap();
         out
@@ -252,28 +233,33 @@ mod tests {
 
     #[test]
     fn what_finds_no_space_is_read_from_memory_and_written_later() {
-        let (file, room) = small(1);
+        let file = small();
         file.write(0, &[1; 3 * BLOCK]).unwrap();
+        fill_up(&file, true);
         file.write(100, &[2; 50]).unwrap();
         file.write(BLOCK as u64, &[3; 2 * BLOCK]).unwrap();
         let expected = [vec![1; 100], vec![2; 50], vec![1; BLOCK - 150], vec![3; 2 * BLOCK]].concat();
         assert_eq!(read(&file, 0, 3 * BLOCK), expected);
         assert_eq!(read(&file, 90, 70), expected[90..160]);
+        assert_eq!(read(&file, BLOCK as u64 - 20, 40), expected[BLOCK - 20..BLOCK + 20]);
         // While the store is opened nobody waits.
         assert_eq!(file.sync_data().unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert_eq!(read(&file, 0, 3 * BLOCK), expected);
-        room.store(100, Ordering::Relaxed);
+        fill_up(&file, false);
+        file.write(2 * BLOCK as u64, &[4; 10]).unwrap();
         file.sync_data().unwrap();
         assert!(file.held().is_empty());
+        let expected = [&expected[..2 * BLOCK], &[4; 10], &expected[2 * BLOCK + 10..]].concat();
         assert_eq!(read(&file, 0, 3 * BLOCK), expected);
     }
 
     #[test]
     fn what_lies_beyond_a_shorter_length_is_dropped() {
-        let (file, room) = small(0);
+        let file = small();
+        fill_up(&file, true);
         file.write(0, &[1; 4 * BLOCK]).unwrap();
         file.set_len(BLOCK as u64).unwrap();
-        room.store(100, Ordering::Relaxed);
+        fill_up(&file, false);
         file.sync_data().unwrap();
         assert_eq!(file.len().unwrap(), BLOCK as u64);
         assert_eq!(read(&file, 0, BLOCK), [1; BLOCK]);

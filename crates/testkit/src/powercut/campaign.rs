@@ -113,7 +113,8 @@ impl Campaign<'_> {
         let mut left = Some((self.folder()?, Promises::new()));
         for generation in 0..self.options.generations {
             let Some((root, promises)) = left.filter(|_| self.wants_more()) else { break };
-            let recording = self.record(root.path(), seed, &mut random)?.after(promises);
+            let Some(recording) = self.record(root.path(), seed, &mut random)? else { break };
+            let recording = recording.after(promises);
             self.report.recordings_after_cut += usize::from(generation > 0);
             let tester = self.tester(&recording, seed);
             self.try_cuts(&tester, &mut random)?;
@@ -128,14 +129,28 @@ impl Campaign<'_> {
         tempfile::tempdir_in(scratch).map_err(Error::io("make a folder in", scratch))
     }
 
-    /// Runs the workload in `root`; now and then it is killed on the way, and run again.
-    fn record(&mut self, root: &Path, seed: u64, random: &mut Random) -> Result<Recording, Error> {
+    /// Records the workload in `root`; none when it failed, which is the store's fault.
+    fn record(&mut self, root: &Path, seed: u64, random: &mut Random) -> Result<Option<Recording>, Error> {
         self.report.recordings += 1;
-        if !random.one_in(3) {
+        match self.run_workload(root, seed, random) {
+            Ok(recording) => Ok(Some(recording)),
+            Err(Error::Workload { status, stderr }) => {
+                let violation = Violation::Failed { action: "run the workload", error: format!("{status}: {stderr}") };
+                let recording = self.report.recordings - 1;
+                self.report.add_failed_recording(recording, violation);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs the workload in `root`; now and then it is killed on the way, and run again.
+    fn run_workload(&self, root: &Path, seed: u64, random: &mut Random) -> Result<Recording, Error> {
+        if random.one_in(2) {
             return Recording::run(self.command(root, seed), root);
         }
-        // Half of the kills while the store is first opened.
-        let reach = if random.one_in(2) { 60 } else { 900 };
+        // Some of the kills while the store is first opened.
+        let reach = if random.one_in(3) { 60 } else { 900 };
         let killed = Run { stop_after: Some(1 + random.next_u64() % reach), ..Run::default() };
         let mut recording = Recording::run_with(self.command(root, seed), root, &killed)?;
         recording.resume(self.command(root, seed), &Run::default())?;

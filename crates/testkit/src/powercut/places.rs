@@ -14,6 +14,8 @@ pub enum Focus {
     Anywhere,
     /// Between the writes of a transaction in flight and the end of the sync they wait for.
     InsideCommits,
+    /// While a store is being opened, and what an earlier process or a cut left is read again.
+    Openings,
     /// Around changes of names and sizes, and while a file that is overwritten in place (a tree, not a log) has unsynced
     /// writes.
     Checkpoints,
@@ -21,7 +23,7 @@ pub enum Focus {
 
 impl Focus {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Anywhere, Self::InsideCommits, Self::Checkpoints];
+    pub const ALL: [Self; 4] = [Self::Anywhere, Self::InsideCommits, Self::Openings, Self::Checkpoints];
 }
 
 /// Up to `count` different positions, in order.
@@ -30,6 +32,7 @@ pub fn cuts(recording: &Recording, random: &mut Random, count: usize, focus: Foc
     let mut candidates = match focus {
         Focus::Anywhere => (0..=recording.len()).collect(),
         Focus::InsideCommits => inside_commits(&recording.events),
+        Focus::Openings => openings(&recording.events),
         Focus::Checkpoints => checkpoints(&recording.events),
     };
     let mut chosen = BTreeSet::new();
@@ -64,6 +67,31 @@ fn inside_commits(events: &[Event]) -> Vec<usize> {
         if unsynced > 0 && !in_flight.is_empty() {
             found.push(index + 1);
         }
+    }
+    found
+}
+
+/// From the last mark of a transaction, or the start of a process, to the mark that the store is open.
+fn openings(events: &[Event]) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut since = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        match event {
+            Event::Started | Event::Mark(Mark::Begin { .. } | Mark::Acknowledge { .. }) => since.clear(),
+            Event::Mark(Mark::Opened) => found.append(&mut since),
+            Event::Mark(Mark::Seen { .. })
+            | Event::Create { .. }
+            | Event::MakeDirectory { .. }
+            | Event::Resize { .. }
+            | Event::Write { .. }
+            | Event::SyncBegin { .. }
+            | Event::SyncEnd { .. }
+            | Event::Rename { .. }
+            | Event::Remove { .. }
+            | Event::Link { .. }
+            | Event::Unsupported { .. } => {}
+        }
+        since.push(index + 1);
     }
     found
 }

@@ -80,6 +80,13 @@ impl Report {
         self.focuses.entry(focus).or_default().add(tally);
         self.failures.extend(outcome.failure.filter(|_| self.failures.len() < FAILURES_KEPT));
     }
+
+    /// The workload itself failed, on a folder from which nothing was lost, or which had passed the check.
+    pub(super) fn add_failed_recording(&mut self, recording: usize, violation: Violation) {
+        let cut = Cut::nothing_lost();
+        let failure = Failure { violation, recording, position: 0, cut, opened: false, kept_at: None };
+        self.add(Focus::Openings, Outcome { model: cut.model, in_flight: false, kept: false, failure: Some(failure) });
+    }
 }
 
 impl Tally {

@@ -68,7 +68,7 @@ fn read(dir: &Path, mark: Mark) -> Result<u64, Error> {
         }
         Ok(())
     })?;
-    assert_eq!(replayed.position, next);
+    assert_eq!(replayed.end.position, next);
     Ok(next)
 }
 
