@@ -5,6 +5,7 @@
 //!
 //! Source: `spec/couch.md` 3.7, `chttpd_changes`.
 
+mod filter;
 mod frame;
 mod params;
 mod run;

@@ -4,6 +4,7 @@
 
 use crate::{
     context::{Answer, Context, json, json_value},
+    document::parse_destination,
     error::Error,
 };
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use http::{HeaderValue, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::json;
 use tidegate_engine::{Absence, Database, LocalDocument};
-use tidegate_http::path::{Plus, Segments, encode_segment};
+use tidegate_http::path::encode_segment;
 use tidegate_json::{Limits, read_string, scan_document, write_string};
 use tidegate_types::{DocId, DocKind};
 
@@ -23,6 +24,30 @@ pub(crate) async fn put(cx: &Context, db: &Database, id: &DocId, body: Incoming)
     let body = cx.read(body).await?;
     let given = cx.query()?.get("rev").map(str::to_owned);
     write(cx, db, parse(id, &body, given.as_deref())?).await
+}
+
+/// A local document to be written, or to be taken away.
+pub(crate) enum LocalWrite {
+    Put(LocalDocument),
+    Delete(DocId),
+}
+
+impl LocalWrite {
+    /// Writes it; its id and its revision then.
+    pub(crate) async fn apply(self, db: &Database) -> Result<(DocId, String), Error> {
+        match self {
+            Self::Put(document) => {
+                let (id, rev) = (document.id.clone(), format!("0-{}", document.number));
+                db.put_local(document).await?;
+                Ok((id, rev))
+            }
+            Self::Delete(id) => {
+                // Whether it was there makes no difference to who wants it gone.
+                db.delete_local(&id).await?;
+                Ok((id, "0-0".to_owned()))
+            }
+        }
+    }
 }
 
 pub(crate) async fn delete(db: &Database, id: &DocId) -> Answer {
@@ -37,24 +62,20 @@ pub(crate) async fn copy(cx: &Context, db: &Database, id: &DocId) -> Answer {
     let document = load(db, id).await?;
     let destination = cx.request.headers.get("destination").and_then(|value| value.to_str().ok());
     let Some(destination) = destination else { return Err(Error::bad_request("Destination header is mandatory for COPY.")) };
-    let (path, _) = destination.split_once('?').unwrap_or((destination, ""));
-    let path = format!("/{path}");
-    let segments = Segments::parse(&path)?;
-    let target: DocId = segments.join_from(0, Plus::Space).unwrap_or_default().parse()?;
+    let (target, _) = parse_destination(destination)?;
     if target.kind() != DocKind::Local {
         return Err(Error::bad_request("a local document can be copied to a local document only"));
     }
     let number = db.local(&target).await?.map_or(1, |known| known.number + 1);
-    write(cx, db, LocalDocument { id: target, number, members: document.members }).await
+    write(cx, db, LocalWrite::Put(LocalDocument { id: target, number, members: document.members })).await
 }
 
 async fn load(db: &Database, id: &DocId) -> Result<LocalDocument, Error> {
     Ok(db.local(id).await?.ok_or(tidegate_engine::Error::NotFound(Absence::Missing))?)
 }
 
-async fn write(cx: &Context, db: &Database, document: LocalDocument) -> Answer {
-    let (id, rev) = (document.id.clone(), format!("0-{}", document.number));
-    db.put_local(document).await?;
+async fn write(cx: &Context, db: &Database, write: LocalWrite) -> Answer {
+    let (id, rev) = write.apply(db).await?;
     let mut response = json_value(StatusCode::CREATED, &json!({ "ok": true, "id": id.as_str(), "rev": rev }));
     let location = format!("{}/{}/{}", cx.base_url(), encode_segment(db.name().as_str()), encode_segment(id.as_str()));
     if let Ok(location) = HeaderValue::try_from(location) {
@@ -63,15 +84,19 @@ async fn write(cx: &Context, db: &Database, document: LocalDocument) -> Answer {
     Ok(response)
 }
 
-/// The local document that this text is, with the number that follows the revision it names.
-pub(crate) fn parse(id: &DocId, text: &[u8], rev_in_query: Option<&str>) -> Result<LocalDocument, Error> {
+/// What this text makes of a local document: its number follows that of the revision it names.
+pub(crate) fn parse(id: &DocId, text: &[u8], rev_in_query: Option<&str>) -> Result<LocalWrite, Error> {
     let document = scan_document(text, Limits::default())?;
     let rev_in_body = document.special("_rev").and_then(read_string);
     let number = match rev_in_body.as_deref().or(rev_in_query) {
         Some(rev) => number_of(rev).ok_or(Error::bad_request("Invalid rev format"))?.saturating_add(1),
         None => 1,
     };
-    Ok(LocalDocument { id: id.clone(), number, members: Bytes::copy_from_slice(&document.members) })
+    if document.special("_deleted") == Some(b"true") {
+        return Ok(LocalWrite::Delete(id.clone()));
+    }
+    let members = Bytes::copy_from_slice(&document.members);
+    Ok(LocalWrite::Put(LocalDocument { id: id.clone(), number, members }))
 }
 
 fn number_of(rev: &str) -> Option<u64> {

@@ -130,14 +130,15 @@ fn method_of(method: &Method, headers: &HeaderMap) -> Method {
     named.filter(allowed).unwrap_or_else(|| method.clone())
 }
 
+/// Handlers are boxed: a request's future would have the size of the largest otherwise, and is moved about.
 async fn answer_server(cx: &Context, route: ServerRoute, body: Incoming) -> Answer {
     match (route, cx.request.method.as_str()) {
         (ServerRoute::Welcome, "GET" | "HEAD") => Ok(server::welcome(cx)),
         (ServerRoute::Up, "GET" | "HEAD") => server::up(cx),
         (ServerRoute::Uuids, "GET" | "HEAD") => server::uuids(cx),
-        (ServerRoute::AllDbs, "GET" | "HEAD") => server::all_dbs(cx).await,
-        (ServerRoute::DbsInfo, "GET" | "HEAD") => server::dbs_info(cx).await,
-        (ServerRoute::DbsInfo, "POST") => server::dbs_info_of(cx, body).await,
+        (ServerRoute::AllDbs, "GET" | "HEAD") => Box::pin(server::all_dbs(cx)).await,
+        (ServerRoute::DbsInfo, "GET" | "HEAD") => Box::pin(server::dbs_info(cx)).await,
+        (ServerRoute::DbsInfo, "POST") => Box::pin(server::dbs_info_of(cx, body)).await,
         (ServerRoute::Later, _) => Err(Error::not_implemented()),
         (ServerRoute::DbsInfo, _) => Err(Error::method_not_allowed("GET,HEAD,POST")),
         (ServerRoute::Welcome | ServerRoute::Up | ServerRoute::Uuids | ServerRoute::AllDbs, _) => {
@@ -150,9 +151,9 @@ async fn answer_database(cx: &Context, name: &str, route: DatabaseRoute, body: I
     let parsed = name.parse::<DbName>();
     if route == DatabaseRoute::Database {
         match (cx.request.method.as_str(), &parsed) {
-            ("PUT", Ok(name)) => return database::create(cx, name).await,
+            ("PUT", Ok(name)) => return Box::pin(database::create(cx, name)).await,
             ("PUT", Err(error)) => return Err(illegal_name(name, *error)),
-            ("DELETE", Ok(name)) => return database::delete(cx, name).await,
+            ("DELETE", Ok(name)) => return Box::pin(database::delete(cx, name)).await,
             _ => {}
         }
     }
@@ -163,8 +164,8 @@ async fn answer_database(cx: &Context, name: &str, route: DatabaseRoute, body: I
         DatabaseRoute::Attachment(id, name) => answer_attachment(cx, &db, (&id, &name), body).await,
         DatabaseRoute::Local(id) => answer_local(cx, &db, &id, body).await,
         DatabaseRoute::Database => match cx.request.method.as_str() {
-            "GET" | "HEAD" => database::info(&db).await,
-            "POST" => document::write::post(cx, &db, body).await,
+            "GET" | "HEAD" => Box::pin(database::info(&db)).await,
+            "POST" => Box::pin(document::write::post(cx, &db, body)).await,
             _ => Err(Error::method_not_allowed("DELETE,GET,HEAD,POST,PUT")),
         },
         route => answer_endpoint(cx, &db, route, body).await,
@@ -174,20 +175,20 @@ async fn answer_database(cx: &Context, name: &str, route: DatabaseRoute, body: I
 async fn answer_endpoint(cx: &Context, db: &Database, route: DatabaseRoute, body: Incoming) -> Answer {
     use DatabaseRoute as R;
     match (route, cx.request.method.as_str()) {
-        (R::List(listed), "GET" | "HEAD") => list::get(cx, db, listed).await,
-        (R::List(listed), "POST") => list::post(cx, db, listed, body).await,
-        (R::ListQueries(listed), "POST") => list::queries(cx, db, listed, body).await,
-        (R::Changes, "GET" | "HEAD") => changes::get(cx, db).await,
-        (R::Changes, "POST") => changes::post(cx, db, body).await,
-        (R::BulkDocs, "POST") => document::bulk_docs::post(cx, db, body).await,
-        (R::BulkGet, "POST") => document::bulk_get::post(cx, db, body).await,
-        (R::RevsDiff, "POST") => revisions::revs_diff(cx, db, body).await,
-        (R::MissingRevs, "POST") => revisions::missing_revs(cx, db, body).await,
-        (R::RevsLimit, "GET" | "HEAD") => revisions::limit(db).await,
-        (R::RevsLimit, "PUT") => revisions::set_limit(cx, db, body).await,
-        (R::Purge, "POST") => revisions::purge(cx, db, body).await,
+        (R::List(listed), "GET" | "HEAD") => Box::pin(list::get(cx, db, listed)).await,
+        (R::List(listed), "POST") => Box::pin(list::post(cx, db, listed, body)).await,
+        (R::ListQueries(listed), "POST") => Box::pin(list::queries(cx, db, listed, body)).await,
+        (R::Changes, "GET" | "HEAD") => Box::pin(changes::get(cx, db)).await,
+        (R::Changes, "POST") => Box::pin(changes::post(cx, db, body)).await,
+        (R::BulkDocs, "POST") => Box::pin(document::bulk_docs::post(cx, db, body)).await,
+        (R::BulkGet, "POST") => Box::pin(document::bulk_get::post(cx, db, body)).await,
+        (R::RevsDiff, "POST") => Box::pin(revisions::revs_diff(cx, db, body)).await,
+        (R::MissingRevs, "POST") => Box::pin(revisions::missing_revs(cx, db, body)).await,
+        (R::RevsLimit, "GET" | "HEAD") => Box::pin(revisions::limit(db)).await,
+        (R::RevsLimit, "PUT") => Box::pin(revisions::set_limit(cx, db, body)).await,
+        (R::Purge, "POST") => Box::pin(revisions::purge(cx, db, body)).await,
         (R::Compact, "POST") => database::compact(cx, db),
-        (R::EnsureFullCommit, "POST") => database::ensure_full_commit(cx, db).await,
+        (R::EnsureFullCommit, "POST") => Box::pin(database::ensure_full_commit(cx, db)).await,
         (R::Later, _) => Err(Error::not_implemented()),
         (R::List(_) | R::Changes, _) => Err(Error::method_not_allowed("GET,HEAD,POST")),
         (R::RevsLimit, _) => Err(Error::method_not_allowed("GET,PUT")),
@@ -200,10 +201,10 @@ async fn answer_endpoint(cx: &Context, db: &Database, route: DatabaseRoute, body
 
 async fn answer_document(cx: &Context, db: &Database, id: &DocId, body: Incoming) -> Answer {
     match cx.request.method.as_str() {
-        "GET" | "HEAD" => document::read::get(cx, db, id).await,
-        "PUT" => document::write::put(cx, db, id, body).await,
-        "DELETE" => document::write::delete(cx, db, id).await,
-        "COPY" => document::write::copy(cx, db, id).await,
+        "GET" | "HEAD" => Box::pin(document::read::get(cx, db, id)).await,
+        "PUT" => Box::pin(document::write::put(cx, db, id, body)).await,
+        "DELETE" => Box::pin(document::write::delete(cx, db, id)).await,
+        "COPY" => Box::pin(document::write::copy(cx, db, id)).await,
         "POST" => Err(Error::not_implemented()),
         _ => Err(Error::method_not_allowed("DELETE,GET,HEAD,POST,PUT,COPY")),
     }
@@ -211,19 +212,19 @@ async fn answer_document(cx: &Context, db: &Database, id: &DocId, body: Incoming
 
 async fn answer_attachment(cx: &Context, db: &Database, (id, name): (&DocId, &str), body: Incoming) -> Answer {
     match cx.request.method.as_str() {
-        "GET" | "HEAD" => document::attachment::get(cx, db, id, name).await,
-        "PUT" => document::attachment::put(cx, db, id, name, body).await,
-        "DELETE" => document::attachment::delete(cx, db, id, name).await,
+        "GET" | "HEAD" => Box::pin(document::attachment::get(cx, db, id, name)).await,
+        "PUT" => Box::pin(document::attachment::put(cx, db, id, name, body)).await,
+        "DELETE" => Box::pin(document::attachment::delete(cx, db, id, name)).await,
         _ => Err(Error::method_not_allowed("DELETE,GET,HEAD,PUT")),
     }
 }
 
 async fn answer_local(cx: &Context, db: &Database, id: &DocId, body: Incoming) -> Answer {
     match cx.request.method.as_str() {
-        "GET" | "HEAD" => local::get(db, id).await,
-        "PUT" => local::put(cx, db, id, body).await,
-        "DELETE" => local::delete(db, id).await,
-        "COPY" => local::copy(cx, db, id).await,
+        "GET" | "HEAD" => Box::pin(local::get(db, id)).await,
+        "PUT" => Box::pin(local::put(cx, db, id, body)).await,
+        "DELETE" => Box::pin(local::delete(db, id)).await,
+        "COPY" => Box::pin(local::copy(cx, db, id)).await,
         _ => Err(Error::method_not_allowed("DELETE,GET,HEAD,PUT,COPY")),
     }
 }

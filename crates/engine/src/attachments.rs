@@ -2,12 +2,18 @@
 
 use crate::{Database, Encoding, Error};
 use bytes::Bytes;
-use flate2::{Compression, write::{GzDecoder, GzEncoder}};
+use flate2::{
+    Compression, GzBuilder,
+    write::{GzDecoder, GzEncoder},
+};
 use std::io::Write as _;
 use tidegate_store::{Staged, Upload};
 
 /// CouchDB's `attachment_compression_level`.
 const COMPRESSION_LEVEL: u32 = 8;
+
+/// What zlib, and so CouchDB, writes into a gzip header: digests of short texts agree with CouchDB's then.
+const UNIX: u8 = 3;
 
 /// Content being taken in: streamed to the disk, compressed on the way where it is text.
 pub struct AttachmentUpload {
@@ -68,7 +74,8 @@ impl Database {
         let packing = match encoding {
             Encoding::Gzip => Packing::Packed(GzDecoder::new(Count(0))),
             Encoding::Identity if is_compressible(content_type) => {
-                Packing::Pack(GzEncoder::new(Vec::new(), Compression::new(COMPRESSION_LEVEL)))
+                let header = GzBuilder::new().operating_system(UNIX);
+                Packing::Pack(header.write(Vec::new(), Compression::new(COMPRESSION_LEVEL)))
             }
             Encoding::Identity => Packing::None,
         };
@@ -129,14 +136,23 @@ impl AttachmentUpload {
     /// # Errors
     /// As [`AttachmentUpload::write`].
     pub async fn finish(mut self) -> Result<StagedAttachment, Error> {
-        let (length, encoding) = match self.packing {
-            Packing::None => (self.length, Encoding::Identity),
-            Packing::Pack(encoder) => {
-                let rest = encoder.finish().map_err(|_| BAD_GZIP)?;
-                self.upload.write(rest.into()).await?;
-                (self.length, Encoding::Gzip)
+        let unpacked = match self.packing {
+            Packing::None => Ok((self.length, Encoding::Identity)),
+            Packing::Pack(encoder) => match encoder.finish() {
+                Ok(rest) => {
+                    self.upload.write(rest.into()).await?;
+                    Ok((self.length, Encoding::Gzip))
+                }
+                Err(_) => Err(BAD_GZIP),
+            },
+            Packing::Packed(decoder) => decoder.finish().map(|count| (count.0, Encoding::Gzip)).map_err(|_| BAD_GZIP),
+        };
+        let (length, encoding) = match unpacked {
+            Ok(unpacked) => unpacked,
+            Err(error) => {
+                self.upload.abort().await?;
+                return Err(error);
             }
-            Packing::Packed(decoder) => (decoder.finish().map_err(|_| BAD_GZIP)?.0, Encoding::Gzip),
         };
         Ok(StagedAttachment { content: self.upload.finish().await?, length, encoding })
     }

@@ -87,11 +87,12 @@ impl Database {
         }
         let has_stubs = attachments.iter().any(|attachment| matches!(attachment.content, AttachmentContent::Stub));
         let known = if has_stubs { self.known_attachments(&id, &placement).await? } else { Vec::new() };
+        let is_edit = matches!(placement, History::Edit { .. });
         let resolve = |attachment: AttachmentWrite| match attachment.content {
             AttachmentContent::Staged(ref staged) => Ok(new_attachment(&attachment, staged)),
             AttachmentContent::Stub => known
                 .iter()
-                .find(|known| known.name == attachment.name)
+                .find(|known| known.name == attachment.name && agrees(known, &attachment, is_edit))
                 .map(carried)
                 .ok_or_else(|| Error::MissingStub { id: id.to_string(), name: attachment.name.clone() }),
         };
@@ -118,6 +119,11 @@ async fn readable(reader: &Reader, tree: &Tree, path: &[Rev]) -> Result<Vec<Atta
         }
     }
     Ok(Vec::new())
+}
+
+/// Whether a stub means this attachment: one of an edit made here must know since when it has its content.
+fn agrees(known: &Attachment, stub: &AttachmentWrite, is_edit: bool) -> bool {
+    !is_edit || stub.revpos.is_none_or(|revpos| revpos == known.revpos)
 }
 
 fn carried(known: &Attachment) -> NewAttachment {

@@ -2,7 +2,6 @@
 
 /// Why a text was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// The text breaks the JSON grammar, or ends too early (then `offset` is its length).
     #[error("invalid JSON at byte {offset}")]

@@ -133,6 +133,7 @@ fn strings_have_one_canonical_form() {
         (r#""\/""#, r#""/""#),
         (r#""\u0041\u00e9\u20AC""#, r#""Aé€""#),
         (r#""\ud83d\ude00x""#, r#""😀x""#),
+        (r#""\ud800\udc00\uDBFF\uDFFF""#, "\"\u{10000}\u{10ffff}\""),
         (r#""\"\\\b\f\n\r\t""#, r#""\"\\\b\f\n\r\t""#),
         (r#""\u0008\u0009\u000a\u000C\u000d""#, r#""\b\t\n\f\r""#),
         (r#""\u001F\u0000\u007f""#, "\"\\u001f\\u0000\u{7f}\""),

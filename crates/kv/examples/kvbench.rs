@@ -35,7 +35,7 @@ async fn main() -> Result<(), Error> {
         singles(&plan, writers).await?;
     }
     bulk(&plan).await?;
-    Ok(())
+    recovery(&plan).await
 }
 
 fn plan() -> Plan {
@@ -145,6 +145,41 @@ async fn bulk(plan: &Plan) -> Result<(), Error> {
     println!("open {:?}", began.elapsed());
     kv.close().await?;
     std::fs::remove_dir_all(&plan.folder).ok();
+    Ok(())
+}
+
+/// How long opening takes after a crash with a full log: a copy of the folder is what the crash leaves.
+async fn recovery(plan: &Plan) -> Result<(), Error> {
+    let kv = open(plan).await?;
+    let mut options = EmbeddedOptions::new(&plan.folder);
+    kv.close().await?;
+    (options.checkpoint_log_bytes, options.checkpoint_interval) = (u64::MAX, Duration::from_secs(3600));
+    let kv = Kv::open_embedded(options.clone()).await?;
+    while kv.stats().log_bytes < 32 << 20 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..16 {
+            tasks.spawn(write_until(kv.clone(), Writer::new(number), Instant::now() + Duration::from_millis(20)));
+        }
+        tasks.join_all().await;
+    }
+    let copy = plan.folder.with_extension("copy");
+    std::fs::create_dir_all(copy.join("log")).ok();
+    for name in ["FORMAT", "lock", "tree.redb"] {
+        std::fs::copy(plan.folder.join(name), copy.join(name)).ok();
+    }
+    for entry in std::fs::read_dir(plan.folder.join("log")).into_iter().flatten().flatten() {
+        std::fs::copy(entry.path(), copy.join("log").join(entry.file_name())).ok();
+    }
+    let log_bytes = kv.stats().log_bytes;
+    kv.close().await?;
+    options.path.clone_from(&copy);
+    let began = Instant::now();
+    let kv = Kv::open_embedded(options).await?;
+    let groups = kv.stats().replayed_groups;
+    println!("open after a crash: {:?} for {} MB of log in {groups} groups", began.elapsed(), log_bytes >> 20);
+    kv.close().await?;
+    std::fs::remove_dir_all(&plan.folder).ok();
+    std::fs::remove_dir_all(&copy).ok();
     Ok(())
 }
 

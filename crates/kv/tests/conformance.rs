@@ -1,4 +1,5 @@
 //! What every back end does the same. Written against the interface; `suite!` runs it on one back end.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod fixture;
 
@@ -34,7 +35,8 @@ suite! {
     a_dropped_wait_takes_no_turn
     watchers_wake_when_the_commit_is_visible
     positions_grow_and_go_on
-    every_limit_has_its_error
+    too_much_in_one_transaction_has_its_error
+    too_many_transactions_have_their_error
     writers_of_many_scopes_lose_nothing
     large_values_and_empty_ones_read_back
     a_closed_store_says_so
@@ -227,15 +229,14 @@ mod check {
         let (mut one, other) = (kv.watch(b"one"), kv.watch(b"other"));
         for number in 0..20 {
             let key = format!("k{number}");
-            let writer = tokio::spawn({
-                let (kv, key) = (kv.clone(), key.clone());
-                async move { put(&kv, "one", &[(&key, "")]).await }
-            });
+            let mut writer = tokio::task::JoinSet::new();
+            let (writing, written) = (kv.clone(), key.clone());
+            writer.spawn(async move { put(&writing, "one", &[(&written, "")]).await });
             one.changed().await.unwrap();
             let seen = *one.borrow_and_update();
             let snapshot = kv.snapshot().unwrap();
             assert!(snapshot.get(key.as_bytes()).await.unwrap().is_some() && snapshot.position() >= seen);
-            assert_eq!(writer.await.unwrap().position, seen);
+            assert_eq!(writer.join_next().await.unwrap().unwrap().position, seen);
         }
         assert!(!other.has_changed().unwrap());
         kv.close().await.unwrap();
@@ -257,7 +258,7 @@ mod check {
         }
     }
 
-    pub(super) async fn every_limit_has_its_error(place: &impl Place) {
+    pub(super) async fn too_much_in_one_transaction_has_its_error(place: &impl Place) {
         let kv = place.open().await;
         let refused = async |change: &dyn Fn(&mut tidegate_kv::Transaction)| {
             let mut transaction = kv.begin(b"s").await.unwrap();
@@ -274,6 +275,11 @@ mod check {
         let many = refused(&|t| (0..5u8).for_each(|key| t.put(vec![key], vec![0; 256 << 10]))).await;
         assert!(matches!(many, Error::TransactionTooLarge { limit: 1_048_576, .. }));
         assert_eq!(all(&kv).await, "");
+        kv.close().await.unwrap();
+    }
+
+    pub(super) async fn too_many_transactions_have_their_error(place: &impl Place) {
+        let kv = place.open().await;
         let mut open = Vec::new();
         for number in 0..64u8 {
             open.push(kv.begin(&[number]).await.unwrap());

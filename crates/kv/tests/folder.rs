@@ -1,4 +1,5 @@
 //! What only the embedded back end has: its folder, crashes, and backups.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod fixture;
 
@@ -22,6 +23,17 @@ async fn commit(kv: &Kv, scope: u8, number: u64) {
     }
     transaction.put([&[scope, 9][..], &number.to_be_bytes()].concat(), vec![scope; 700]);
     transaction.commit().await.unwrap();
+}
+
+/// Commits `numbers` in a task of its own.
+fn write_all(kv: &Kv, numbers: std::ops::RangeInclusive<u64>) -> tokio::task::JoinSet<()> {
+    let (mut writer, kv) = (tokio::task::JoinSet::new(), kv.clone());
+    writer.spawn(async move {
+        for number in numbers {
+            commit(&kv, 1, number).await;
+        }
+    });
+    writer
 }
 
 /// The number of the last commit of `scope`; its rows must be whole.
@@ -102,18 +114,11 @@ async fn a_backup_made_while_writing_is_one_commit() {
     for number in 1..=50 {
         commit(&kv, 1, number).await;
     }
-    let writer = tokio::spawn({
-        let kv = kv.clone();
-        async move {
-            for number in 51..=150 {
-                commit(&kv, 1, number).await;
-            }
-        }
-    });
+    let writer = write_all(&kv, 51..=150);
     let dest = place.0.path().join("backups/first");
     let mut steps = Vec::new();
     let summary = kv.backup(&dest, |step| steps.push(step)).await.unwrap();
-    writer.await.unwrap();
+    writer.join_all().await;
     let end = steps.last().unwrap();
     assert_eq!((end.rows, end.rows_total, end.bytes), (summary.rows, summary.rows, summary.bytes));
     assert!(matches!(kv.backup(&dest, |_| ()).await, Err(Error::Exists { .. })));
@@ -153,17 +158,8 @@ async fn a_copy_at_any_moment_holds_what_was_acknowledged() {
     let mut options = place.options();
     (options.checkpoint_interval, options.checkpoint_log_bytes) = (Duration::from_secs(3600), u64::MAX);
     let kv = Kv::open_embedded(options.clone()).await.unwrap();
-    let (mut acknowledged, writer) = (
-        kv.watch(&[1]),
-        tokio::spawn({
-            let kv = kv.clone();
-            async move {
-                for number in 1..=200 {
-                    commit(&kv, 1, number).await;
-                }
-            }
-        }),
-    );
+    let mut acknowledged = kv.watch(&[1]);
+    let writer = write_all(&kv, 1..=200);
     for number in 0..10u8 {
         acknowledged.changed().await.ok();
         let before = last(&kv, 1).await;
@@ -175,7 +171,7 @@ async fn a_copy_at_any_moment_holds_what_was_acknowledged() {
         assert!(found >= before && copy.stats().replayed_groups == found, "{found} after {before}");
         copy.close().await.unwrap();
     }
-    writer.await.unwrap();
+    writer.join_all().await;
     kv.close().await.unwrap();
 }
 

@@ -1,4 +1,5 @@
 //! Random operations on a store and on a `BTreeMap` beside it. A failing case prints its seed and its steps.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fixture;
 

@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
         let digest = match self.length()? {
             0 => Digest::Md5(self.array()?),
             length => {
-                let text = str::from_utf8(self.bytes(length)?).map_err(|_| self.corrupt("digest is not UTF-8"))?;
+                let text = str::from_utf8(self.bytes(length - 1)?).map_err(|_| self.corrupt("digest is not UTF-8"))?;
                 Digest::Text(text.into())
             }
         };
@@ -100,7 +100,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Generation, then a zero and 16 bytes, or the length of a text and the text: no digest is empty.
+/// Generation, then a zero and 16 bytes, or one more than the length of a text and the text.
 pub(crate) fn put_rev(out: &mut Vec<u8>, rev: &Rev) {
     put_number(out, rev.generation());
     match rev.digest() {
@@ -108,7 +108,10 @@ pub(crate) fn put_rev(out: &mut Vec<u8>, rev: &Rev) {
             out.push(0);
             out.extend_from_slice(bytes);
         }
-        Digest::Text(text) => put_text(out, text),
+        Digest::Text(text) => {
+            put_length(out, text.len() + 1);
+            out.extend_from_slice(text.as_bytes());
+        }
     }
 }
 
@@ -119,7 +122,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_put_is_read(number: u64, text: String, generation in 1u64.., digest in "[a-z0-9]{1,40}") {
+        fn what_is_put_is_read(number: u64, text: String, generation in 1u64.., digest in "[a-z0-9]{0,40}") {
             let rev = Rev::new(generation, digest.parse().unwrap());
             let mut out = vec![7];
             put_number(&mut out, number);

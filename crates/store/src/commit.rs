@@ -230,7 +230,10 @@ impl Inner {
     }
 
     async fn commit_all(self: Arc<Self>) {
-        while let Some(batches) = self.take_waiting() {
+        loop {
+            // Whoever is ready to propose does so first: the group grows, and nobody who is alone waits.
+            tokio::task::yield_now().await;
+            let Some(batches) = self.take_waiting() else { return };
             self.commit(batches).await;
         }
     }

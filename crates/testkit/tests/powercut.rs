@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use tempfile::TempDir;
-use tidegate_testkit::powercut::{Acknowledge, Options, Violation, campaign, scratch};
+use tidegate_testkit::powercut::{Acknowledge, Focus, Options, Violation, campaign, scratch};
 
 fn options(scratch: &TempDir) -> Options {
     Options::new(vec![env!("CARGO_BIN_EXE_powercut-workload").into()], scratch.path().to_path_buf())
@@ -15,6 +15,10 @@ fn acknowledged_is_durable() {
     assert_eq!(report.failed(), 0, "{report}");
     assert!(report.folders() >= 300, "{report}");
     assert!(report.recordings_after_cut > 0, "{report}");
+    assert!(
+        Focus::ALL.iter().all(|focus| report.focuses.get(focus).is_some_and(|tally| tally.folders > 30)),
+        "{report}"
+    );
     assert!(report.models.values().all(|tally| tally.in_flight > 10 && tally.kept > 0), "{report}");
 }
 

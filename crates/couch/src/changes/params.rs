@@ -1,5 +1,6 @@
 //! What a feed is asked for.
 
+use super::filter::Filter;
 use crate::{
     context::Context,
     error::Error,
@@ -8,13 +9,11 @@ use crate::{
 };
 use http::header::HeaderName;
 use serde_json::Value;
-use std::{collections::HashSet, time::Duration};
-use tidegate_engine::{Change, Database, Detail, Order, Which};
+use std::time::Duration;
+use tidegate_engine::{Database, Order};
 use tidegate_http::query::Query;
-use tidegate_types::{DocId, DocKind, Seq};
+use tidegate_types::Seq;
 
-/// `changes_doc_ids_optimization_threshold` is about speed; this is about memory.
-const DOC_IDS_MAX: usize = 100_000;
 /// A heartbeat without a number, and the longest wait without one, in milliseconds.
 const HEARTBEAT_MS: u64 = 60_000;
 /// The shortest time between two heartbeats.
@@ -47,18 +46,6 @@ pub(crate) enum FeedKind {
 pub(crate) enum Style {
     MainOnly,
     AllDocs,
-}
-
-/// Which changes pass.
-#[derive(Debug)]
-pub(crate) enum Filter {
-    None,
-    DocIds(HashSet<DocId>),
-    Design,
-    /// `designname/filtername`: JavaScript, which isn't there yet.
-    Function(DocId),
-    /// CouchDB has it; Tidegate hasn't yet.
-    Later,
 }
 
 /// What happens while nothing changes.
@@ -120,55 +107,4 @@ fn wait(query: &Query<'_>, timeout_max: Duration) -> Result<Wait, Error> {
         Some(heartbeat_ms) => Wait::Heartbeat(Duration::from_millis(heartbeat_ms).max(HEARTBEAT_MIN)),
         None => Wait::Timeout(query.integer("timeout")?.map_or(timeout_max, Duration::from_millis).min(timeout_max)),
     })
-}
-
-impl Filter {
-    fn parse(query: &Query<'_>, body: &Value) -> Result<Self, Error> {
-        match query.get("filter") {
-            None | Some("") => Ok(Self::None),
-            Some("_design") => Ok(Self::Design),
-            Some("_doc_ids") => Self::doc_ids(query, body),
-            Some("_selector" | "_view") => Ok(Self::Later),
-            Some(name) => {
-                let (design, _) = name.split_once('/').ok_or(Error::bad_request(
-                    "filter parameter must be of the form `designname/filtername`",
-                ))?;
-                Ok(Self::Function(format!("_design/{design}").parse()?))
-            }
-        }
-    }
-
-    fn doc_ids(query: &Query<'_>, body: &Value) -> Result<Self, Error> {
-        let invalid = || Error::bad_request("`doc_ids` filter parameter is not a list of doc ids.");
-        let in_query = query.get("doc_ids").map(serde_json::from_str::<Value>).transpose()?;
-        let ids = body.get("doc_ids").or(in_query.as_ref()).and_then(Value::as_array).ok_or_else(invalid)?;
-        if ids.len() > DOC_IDS_MAX {
-            return Err(Error::bad_request(format!("`doc_ids` holds more than {DOC_IDS_MAX} ids")));
-        }
-        let texts = ids.iter().map(|id| id.as_str().ok_or_else(invalid));
-        let texts: Vec<&str> = texts.collect::<Result<_, _>>()?;
-        // What can't be an id is no document's.
-        Ok(Self::DocIds(texts.into_iter().filter_map(|text| text.parse().ok()).collect()))
-    }
-
-    /// Whether the filter can be had.
-    pub(crate) async fn check(&self, db: &Database) -> Result<(), Error> {
-        match self {
-            Self::None | Self::DocIds(_) | Self::Design => Ok(()),
-            Self::Function(design) => {
-                db.get(design, &Which::Winner, Detail::Plain).await?;
-                Err(Error::not_implemented())
-            }
-            Self::Later => Err(Error::not_implemented()),
-        }
-    }
-
-    pub(crate) fn passes(&self, change: &Change) -> bool {
-        match self {
-            Self::None => true,
-            Self::DocIds(ids) => ids.contains(&change.id),
-            Self::Design => change.id.kind() == DocKind::Design,
-            Self::Function(_) | Self::Later => false,
-        }
-    }
 }

@@ -171,9 +171,9 @@ impl Run {
         if self.rows > 0 {
             out.extend_from_slice(self.frame.separator());
         }
+                let seq = format!("\"{}\"", wire_seq(&self.db, change.seq));
+        let silent = self.rows % self.params.seq_interval != 0;
         self.rows += 1;
-        let seq = format!("\"{}\"", wire_seq(&self.db, change.seq));
-        let silent = self.params.seq_interval > 1 && self.rows % self.params.seq_interval != 0;
         out.extend_from_slice(self.frame.row_start());
         out.extend_from_slice(b"{\"seq\":");
         out.extend_from_slice(if silent { b"null" } else { seq.as_bytes() });

@@ -11,12 +11,12 @@ use super::{
 use crate::{
     context::{Answer, Context, json},
     error::Error,
-    local,
+    local::{self, LocalWrite},
 };
 use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::Incoming;
-use tidegate_engine::{Database, LocalDocument, Write, Written};
+use tidegate_engine::{Database, Write, Written};
 use tidegate_json::{Document as Scanned, Limits, Members, write_string};
 use tidegate_types::{DocId, Rev};
 
@@ -28,8 +28,7 @@ struct Batch {
 
 enum Entry {
     Document(DocId, ParsedDocument),
-    Local(LocalDocument),
-    LocalTombstone(DocId),
+    Local(DocId, LocalWrite),
 }
 
 /// A row of the answer in the making.
@@ -44,7 +43,7 @@ enum Outcome {
     /// The next of the engine's.
     Pending,
     /// The number of a local document's revision.
-    Local(u64),
+    Local(String),
     Refused(Error),
 }
 
@@ -116,12 +115,8 @@ impl From<tidegate_json::Error> for Stop {
 
 fn parse_entry(cx: &Context, text: &Bytes, (raw, scanned): (&[u8], Scanned<'_>)) -> Result<Entry, Error> {
     if let Some(id) = local_id(&scanned) {
-        let is_tombstone = scanned.special("_deleted") == Some(b"true");
-        return if is_tombstone {
-            Ok(Entry::LocalTombstone(id))
-        } else {
-            Ok(Entry::Local(local::parse(&id, raw, None)?))
-        };
+        let write = local::parse(&id, raw, None)?;
+        return Ok(Entry::Local(id, write));
     }
     let mut document = from_scanned(text, scanned)?;
     let id = match document.id.take() {
@@ -138,7 +133,7 @@ impl Entry {
     fn has_attachments(&self) -> bool {
         match self {
             Self::Document(_, document) => !document.attachments.is_empty(),
-            Self::Local(_) | Self::LocalTombstone(_) => false,
+            Self::Local(..) => false,
         }
     }
 }
@@ -168,18 +163,8 @@ async fn prepare(db: &Database, entry: Entry, edits: Edits, writes: &mut Vec<Wri
             writes.push(stage(db, id.clone(), document, edits).await?);
             Ok(Row { id, rev, outcome: Outcome::Pending })
         }
-        Entry::Local(document) => {
-            let (id, number) = (document.id.clone(), document.number);
-            let written = db.put_local(document).await;
-            let outcome = written.map_or_else(|error| Outcome::Refused(error.into()), |()| Outcome::Local(number));
-            Ok(Row { id, rev: None, outcome })
-        }
-        Entry::LocalTombstone(id) => {
-            let outcome = match db.delete_local(&id).await {
-                Ok(true) => Outcome::Local(0),
-                Ok(false) => Outcome::Refused(Error::not_found("missing")),
-                Err(error) => Outcome::Refused(error.into()),
-            };
+        Entry::Local(id, write) => {
+            let outcome = write.apply(db).await.map_or_else(Outcome::Refused, |(_, rev)| Outcome::Local(rev));
             Ok(Row { id, rev: None, outcome })
         }
     }
@@ -226,7 +211,7 @@ fn render(rows: Vec<Row>, outcomes: Outcomes, edits: Edits) -> Vec<u8> {
                 Some(Err(error)) => Err(error.into()),
                 None => Err(Error::conflict()),
             },
-            Outcome::Local(number) => Ok(format!("0-{number}")),
+            Outcome::Local(rev) => Ok(rev),
             Outcome::Refused(error) => Err(error),
         };
         if saved.is_ok() && edits == Edits::Replicated {
@@ -270,7 +255,7 @@ mod tests {
         };
         vec![
             row("a", None, Outcome::Pending),
-            row("_local/b", None, Outcome::Local(3)),
+            row("_local/b", None, Outcome::Local("0-3".to_owned())),
             row("c", Some("2-x"), Outcome::Pending),
             row("d", None, Outcome::Pending),
         ]

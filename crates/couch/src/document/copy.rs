@@ -26,7 +26,7 @@ pub(crate) async fn copy(cx: &Context, db: &Database, id: &DocId) -> Answer {
     let source_rev = edited_rev(cx, &cx.query()?, None)?;
     let destination = cx.request.headers.get("destination").map(|value| String::from_utf8_lossy(value.as_bytes()));
     let destination = destination.ok_or(Error::bad_request("Destination header is mandatory for COPY."))?;
-    let (target, target_rev) = parse_destination(&destination, db.name().as_str())?;
+    let (target, target_rev) = parse_destination(&destination)?;
     if target.kind() == DocKind::Local {
         return Err(Error::bad_request("a document can't be copied to a local document"));
     }
@@ -41,20 +41,14 @@ pub(crate) async fn copy(cx: &Context, db: &Database, id: &DocId) -> Answer {
     Ok(response)
 }
 
-/// `id` or `id?rev=…`, percent-encoded; or a URL that ends so.
-fn parse_destination(destination: &str, db_name: &str) -> Result<(DocId, Option<Rev>), Error> {
-    let (path, query) = destination.split_once('?').unwrap_or((destination, ""));
-    let absolute = path.strip_prefix("http://").or_else(|| path.strip_prefix("https://"));
-    let (path, start) = match absolute.and_then(|rest| rest.find('/').map(|slash| rest.split_at(slash))) {
-        Some((_, path)) => (path.to_owned(), 1),
-        None => (format!("/{}", path.trim_start_matches('/')), 0),
-    };
-    let segments = Segments::parse(&path)?;
-    let is_elsewhere = absolute.is_some() && segments.first().map(|segment| segment.text()) != Some(db_name);
-    if is_elsewhere {
+/// `id` or `id?rev=…`, percent-encoded. Source: `chttpd_db:parse_copy_destination_header`.
+pub(crate) fn parse_destination(destination: &str) -> Result<(DocId, Option<Rev>), Error> {
+    if destination.starts_with("http://") || destination.starts_with("https://") {
         return Err(Error::bad_request("Destination URL must be relative."));
     }
-    let id = segments.join_from(start, Plus::Space).unwrap_or_default().parse()?;
+    let (path, query) = destination.split_once('?').unwrap_or((destination, ""));
+    let path = format!("/{}", path.trim_start_matches('/'));
+    let id = Segments::parse(&path)?.join_from(0, Plus::Space).unwrap_or_default().parse()?;
     let rev = query.strip_prefix("rev=").map(str::parse).transpose()?;
     Ok((id, rev))
 }

@@ -23,3 +23,5 @@ pub(crate) mod render;
 mod request;
 mod staging;
 pub(crate) mod write;
+
+pub(crate) use copy::parse_destination;

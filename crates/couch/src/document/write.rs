@@ -138,10 +138,8 @@ async fn save(
 
 /// A posted document that is local.
 async fn post_local(cx: &Context, db: &Database, id: &DocId, text: &[u8]) -> Answer {
-    let document = local::parse(id, text, None)?;
-    let rev = format!("0-{}", document.number);
-    db.put_local(document).await?;
-    let mut response = json(StatusCode::CREATED, saved_text(id, &rev));
+    let (id, rev) = local::parse(id, text, None)?.apply(db).await?;
+    let mut response = json(StatusCode::CREATED, saved_text(&id, &rev));
     put_location(&mut response, cx, &[db.name().as_str(), id.as_str()]);
     Ok(response)
 }

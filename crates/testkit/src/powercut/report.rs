@@ -14,6 +14,8 @@ const FAILURES_KEPT: usize = 20;
 /// What became of a campaign.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
+    /// The campaign's seed.
+    pub seed: u64,
     /// By model.
     pub models: BTreeMap<Model, Tally>,
     /// By the kind of position.
@@ -107,7 +109,8 @@ impl fmt::Display for Tally {
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "{} recordings, {} of them after a cut", self.recordings, self.recordings_after_cut)?;
+        let Self { seed, recordings, recordings_after_cut, .. } = self;
+        writeln!(out, "seed {seed}: {recordings} recordings, {recordings_after_cut} of them after a cut")?;
         for (model, tally) in &self.models {
             writeln!(out, "{:<14}{tally}", format!("{model:?}"))?;
         }
