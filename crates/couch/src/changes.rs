@@ -54,7 +54,7 @@ async fn answer(cx: &Context, db: &Database, params: Params) -> Answer {
 }
 
 fn feed_permit(cx: &Context) -> Result<OwnedSemaphorePermit, Error> {
-    cx.shared.feeds.clone().try_acquire_owned().map_err(|_| {
+    cx.shared.feeds.clone().try_acquire_owned().map_err(|_invalid| {
         let reason = format!("more than {} feeds are open (feeds_max)", cx.shared.settings.feeds_max);
         Error::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", reason)
     })

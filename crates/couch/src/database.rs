@@ -26,7 +26,8 @@ pub(crate) async fn create(cx: &Context, name: &DbName) -> Answer {
 
 pub(crate) async fn delete(cx: &Context, name: &DbName) -> Answer {
     if cx.query()?.get("rev").is_some() {
-        let reason = "You tried to DELETE a database with a ?=rev parameter. Did you mean to DELETE a document instead?";
+        let reason =
+            "You tried to DELETE a database with a ?=rev parameter. Did you mean to DELETE a document instead?";
         return Err(Error::bad_request(reason));
     }
     cx.engine.delete_database(&cx.caller, name).await?;

@@ -48,7 +48,8 @@ impl Error {
 
     /// `allowed` as CouchDB lists them, such as `GET,HEAD`.
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
-        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("Only {allowed} allowed"));
+        let error =
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("Only {allowed} allowed"));
         Self(error.with_header(header::ALLOW, HeaderValue::from_static(allowed)))
     }
 
@@ -105,7 +106,11 @@ impl From<tidegate_json::Error> for Error {
     fn from(error: tidegate_json::Error) -> Self {
         match error {
             tidegate_json::Error::NotAnObject { .. } => Self::bad_request("Request body must be a JSON object"),
-            _ => Self::bad_request(INVALID_JSON),
+            tidegate_json::Error::Syntax { .. }
+            | tidegate_json::Error::Utf8 { .. }
+            | tidegate_json::Error::TooDeep { .. }
+            | tidegate_json::Error::NotAnArray { .. }
+            | tidegate_json::Error::TrailingData { .. } => Self::bad_request(INVALID_JSON),
         }
     }
 }
@@ -119,8 +124,12 @@ impl From<serde_json::Error> for Error {
 impl From<QueryError> for Error {
     fn from(error: QueryError) -> Self {
         Self::query_parse(match error {
-            QueryError::BadValue { expected: "a boolean", value, .. } => format!("Invalid boolean parameter: {value:?}"),
-            QueryError::BadValue { expected: "an integer", value, .. } => format!("Invalid value for integer: {value:?}"),
+            QueryError::BadValue { expected: "a boolean", value, .. } => {
+                format!("Invalid boolean parameter: {value:?}")
+            }
+            QueryError::BadValue { expected: "an integer", value, .. } => {
+                format!("Invalid value for integer: {value:?}")
+            }
             QueryError::BadValue { .. } | QueryError::NotUtf8 => error.to_string(),
         })
     }
@@ -167,9 +176,9 @@ impl From<BodyError> for Error {
 
 impl From<MultipartError> for Error {
     fn from(error: MultipartError) -> Self {
-        match error {
-            MultipartError::Body(error) => error.into(),
-            other => Self::bad_request(other.to_string()),
+        if let MultipartError::Body(error) = error {
+            return error.into();
         }
+        Self::bad_request(error.to_string())
     }
 }

@@ -61,7 +61,9 @@ pub(crate) async fn delete(db: &Database, id: &DocId) -> Answer {
 pub(crate) async fn copy(cx: &Context, db: &Database, id: &DocId) -> Answer {
     let document = load(db, id).await?;
     let destination = cx.request.headers.get("destination").and_then(|value| value.to_str().ok());
-    let Some(destination) = destination else { return Err(Error::bad_request("Destination header is mandatory for COPY.")) };
+    let Some(destination) = destination else {
+        return Err(Error::bad_request("Destination header is mandatory for COPY."));
+    };
     let (target, _) = parse_destination(destination)?;
     if target.kind() != DocKind::Local {
         return Err(Error::bad_request("a local document can be copied to a local document only"));

@@ -28,6 +28,15 @@ pub(crate) enum ServerRoute {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DatabaseRoute {
     Database,
+    Endpoint(Endpoint),
+    Document(DocId),
+    Local(DocId),
+    Attachment(DocId, String),
+}
+
+/// What begins with an underscore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
     List(Listed),
     ListQueries(Listed),
     BulkDocs,
@@ -41,9 +50,6 @@ pub(crate) enum DatabaseRoute {
     EnsureFullCommit,
     /// CouchDB has it; Tidegate hasn't yet.
     Later,
-    Document(DocId),
-    Local(DocId),
-    Attachment(DocId, String),
 }
 
 /// Which documents a list is of.
@@ -64,8 +70,8 @@ pub(crate) fn parse(path: &str) -> Result<Route, Error> {
     let route = match rest {
         [] => DatabaseRoute::Database,
         [name] if name.text().is_empty() => DatabaseRoute::Database,
-        [name, rest @ ..] => match database_route(name.text(), rest) {
-            Some(route) => route,
+        [name, rest @ ..] => match endpoint(name.text(), rest) {
+            Some(endpoint) => DatabaseRoute::Endpoint(endpoint),
             None => document_route(&segments)?,
         },
     };
@@ -84,7 +90,7 @@ fn server_route(name: &str) -> Option<ServerRoute> {
     })
 }
 
-fn database_route(name: &str, rest: &[Segment<'_>]) -> Option<DatabaseRoute> {
+fn endpoint(name: &str, rest: &[Segment<'_>]) -> Option<Endpoint> {
     let listed = match name {
         "_all_docs" => Some(Listed::All),
         "_design_docs" => Some(Listed::Design),
@@ -92,22 +98,31 @@ fn database_route(name: &str, rest: &[Segment<'_>]) -> Option<DatabaseRoute> {
         _ => None,
     };
     match (listed, rest) {
-        (Some(listed), []) => return Some(DatabaseRoute::List(listed)),
-        (Some(listed), [queries]) if queries.text() == "queries" => return Some(DatabaseRoute::ListQueries(listed)),
+        (Some(listed), []) => return Some(Endpoint::List(listed)),
+        (Some(listed), [queries]) if queries.text() == "queries" => return Some(Endpoint::ListQueries(listed)),
         (Some(_) | None, _) => {}
     }
     Some(match name {
-        "_bulk_docs" => DatabaseRoute::BulkDocs,
-        "_bulk_get" => DatabaseRoute::BulkGet,
-        "_changes" => DatabaseRoute::Changes,
-        "_revs_diff" => DatabaseRoute::RevsDiff,
-        "_missing_revs" => DatabaseRoute::MissingRevs,
-        "_revs_limit" => DatabaseRoute::RevsLimit,
-        "_purge" => DatabaseRoute::Purge,
-        "_compact" => DatabaseRoute::Compact,
-        "_ensure_full_commit" => DatabaseRoute::EnsureFullCommit,
-        "_auto_purge" | "_explain" | "_find" | "_index" | "_partition" | "_purged_infos_limit" | "_security"
-        | "_shards" | "_sync_shards" | "_time_seq" | "_view_cleanup" => DatabaseRoute::Later,
+        "_bulk_docs" => Endpoint::BulkDocs,
+        "_bulk_get" => Endpoint::BulkGet,
+        "_changes" => Endpoint::Changes,
+        "_revs_diff" => Endpoint::RevsDiff,
+        "_missing_revs" => Endpoint::MissingRevs,
+        "_revs_limit" => Endpoint::RevsLimit,
+        "_purge" => Endpoint::Purge,
+        "_compact" => Endpoint::Compact,
+        "_ensure_full_commit" => Endpoint::EnsureFullCommit,
+        "_auto_purge"
+        | "_explain"
+        | "_find"
+        | "_index"
+        | "_partition"
+        | "_purged_infos_limit"
+        | "_security"
+        | "_shards"
+        | "_sync_shards"
+        | "_time_seq"
+        | "_view_cleanup" => Endpoint::Later,
         _ => return None,
     })
 }
@@ -125,7 +140,7 @@ fn document_route(segments: &Segments<'_>) -> Result<DatabaseRoute, Error> {
     match (id.kind(), after) {
         (DocKind::Local, None) => Ok(DatabaseRoute::Local(id)),
         (DocKind::Local, Some(_)) => Err(Error::bad_request("_local documents do not accept attachments.")),
-        (DocKind::Design, Some(function)) if function.starts_with('_') => Ok(DatabaseRoute::Later),
+        (DocKind::Design, Some(function)) if function.starts_with('_') => Ok(DatabaseRoute::Endpoint(Endpoint::Later)),
         (DocKind::Design | DocKind::Plain, None) => Ok(DatabaseRoute::Document(id)),
         (DocKind::Design | DocKind::Plain, Some(_)) => {
             let name = segments.join_from(next, Plus::Literal).unwrap_or_default();
@@ -158,9 +173,9 @@ mod tests {
     fn databases() {
         check("/db", DatabaseRoute::Database);
         check("/db/", DatabaseRoute::Database);
-        check("/db/_all_docs", DatabaseRoute::List(Listed::All));
-        check("/db/_local_docs/queries", DatabaseRoute::ListQueries(Listed::Local));
-        check("/db/_find", DatabaseRoute::Later);
+        check("/db/_all_docs", DatabaseRoute::Endpoint(Endpoint::List(Listed::All)));
+        check("/db/_local_docs/queries", DatabaseRoute::Endpoint(Endpoint::ListQueries(Listed::Local)));
+        check("/db/_find", DatabaseRoute::Endpoint(Endpoint::Later));
     }
 
     #[test]
@@ -171,7 +186,7 @@ mod tests {
         check("/db/_design%2Fd", DatabaseRoute::Document(id("_design/d")));
         check("/db/_local/x", DatabaseRoute::Local(id("_local/x")));
         check("/db/_local%2Fx", DatabaseRoute::Local(id("_local/x")));
-        check("/db/_design/d/_view/v", DatabaseRoute::Later);
+        check("/db/_design/d/_view/v", DatabaseRoute::Endpoint(Endpoint::Later));
         assert!(parse("/db/_nothing").is_err());
         assert!(parse("/db/_local/x/att").is_err());
     }

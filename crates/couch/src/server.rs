@@ -47,7 +47,7 @@ pub(crate) fn up(cx: &Context) -> Answer {
 pub(crate) fn uuids(cx: &Context) -> Answer {
     let count = match cx.query()?.get("count") {
         None => 1,
-        Some(text) => text.parse().map_err(|_| Error::bad_request("count must be a positive integer"))?,
+        Some(text) => text.parse().map_err(|_invalid| Error::bad_request("count must be a positive integer"))?,
     };
     if count > UUIDS_MAX {
         return Err(Error::bad_request("count parameter too large"));
@@ -82,7 +82,7 @@ async fn selected_names(cx: &Context) -> Result<Vec<DbName>, Error> {
     let query = cx.query()?;
     let key = |names: [&str; 2]| -> Result<Option<String>, Error> {
         let text = names.iter().find_map(|name| query.get(name));
-        text.map(|text| serde_json::from_str(text).map_err(|_| Error::bad_request("invalid_json"))).transpose()
+        text.map(|text| serde_json::from_str(text).map_err(|_invalid| Error::bad_request("invalid_json"))).transpose()
     };
     let (start, end) = (key(["startkey", "start_key"])?, key(["endkey", "end_key"])?);
     let (limit, skip) = (query.integer("limit")?.unwrap_or(usize::MAX), query.integer("skip")?.unwrap_or(0));

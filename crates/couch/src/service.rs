@@ -6,8 +6,9 @@ use crate::{
     database, document,
     error::Error,
     list, local, revisions,
-    route::{self, DatabaseRoute, Route, ServerRoute},
-    server, uuids::Uuids,
+    route::{self, DatabaseRoute, Endpoint, Route, ServerRoute},
+    server,
+    uuids::Uuids,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
@@ -126,7 +127,9 @@ const MUST_REVALIDATE: HeaderValue = HeaderValue::from_static("must-revalidate")
 fn method_of(method: &Method, headers: &HeaderMap) -> Method {
     let overriding = headers.get("x-http-method-override").filter(|_| *method == Method::POST);
     let named = overriding.and_then(|value| Method::from_bytes(value.as_bytes()).ok());
-    let allowed = |method: &Method| [Method::PUT, Method::DELETE, Method::HEAD, Method::GET].contains(method) || method.as_str() == "COPY";
+    let allowed = |method: &Method| {
+        [Method::PUT, Method::DELETE, Method::HEAD, Method::GET].contains(method) || method.as_str() == "COPY"
+    };
     named.filter(allowed).unwrap_or_else(|| method.clone())
 }
 
@@ -168,12 +171,12 @@ async fn answer_database(cx: &Context, name: &str, route: DatabaseRoute, body: I
             "POST" => Box::pin(document::write::post(cx, &db, body)).await,
             _ => Err(Error::method_not_allowed("DELETE,GET,HEAD,POST,PUT")),
         },
-        route => answer_endpoint(cx, &db, route, body).await,
+        DatabaseRoute::Endpoint(endpoint) => answer_endpoint(cx, &db, endpoint, body).await,
     }
 }
 
-async fn answer_endpoint(cx: &Context, db: &Database, route: DatabaseRoute, body: Incoming) -> Answer {
-    use DatabaseRoute as R;
+async fn answer_endpoint(cx: &Context, db: &Database, route: Endpoint, body: Incoming) -> Answer {
+    use Endpoint as R;
     match (route, cx.request.method.as_str()) {
         (R::List(listed), "GET" | "HEAD") => Box::pin(list::get(cx, db, listed)).await,
         (R::List(listed), "POST") => Box::pin(list::post(cx, db, listed, body)).await,
@@ -193,9 +196,7 @@ async fn answer_endpoint(cx: &Context, db: &Database, route: DatabaseRoute, body
         (R::List(_) | R::Changes, _) => Err(Error::method_not_allowed("GET,HEAD,POST")),
         (R::RevsLimit, _) => Err(Error::method_not_allowed("GET,PUT")),
         (R::ListQueries(_) | R::BulkDocs | R::BulkGet | R::RevsDiff | R::MissingRevs | R::Purge | R::Compact, _)
-        | (R::EnsureFullCommit | R::Database | R::Document(_) | R::Local(_) | R::Attachment(..), _) => {
-            Err(Error::method_not_allowed("POST"))
-        }
+        | (R::EnsureFullCommit, _) => Err(Error::method_not_allowed("POST")),
     }
 }
 

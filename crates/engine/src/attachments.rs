@@ -87,7 +87,12 @@ impl Database {
     ///
     /// # Errors
     /// As [`AttachmentUpload::write`].
-    pub async fn upload_all(&self, content_type: &str, encoding: Encoding, bytes: Bytes) -> Result<StagedAttachment, Error> {
+    pub async fn upload_all(
+        &self,
+        content_type: &str,
+        encoding: Encoding,
+        bytes: Bytes,
+    ) -> Result<StagedAttachment, Error> {
         let mut upload = self.upload(content_type, encoding);
         match upload.write(bytes).await {
             Ok(()) => upload.finish().await,
@@ -120,11 +125,11 @@ impl AttachmentUpload {
         let bytes = match &mut self.packing {
             Packing::None => bytes,
             Packing::Pack(encoder) => {
-                encoder.write_all(&bytes).map_err(|_| BAD_GZIP)?;
+                encoder.write_all(&bytes).map_err(|_invalid| BAD_GZIP)?;
                 std::mem::take(encoder.get_mut()).into()
             }
             Packing::Packed(decoder) => {
-                decoder.write_all(&bytes).map_err(|_| BAD_GZIP)?;
+                decoder.write_all(&bytes).map_err(|_invalid| BAD_GZIP)?;
                 bytes
             }
         };
@@ -145,7 +150,9 @@ impl AttachmentUpload {
                 }
                 Err(_) => Err(BAD_GZIP),
             },
-            Packing::Packed(decoder) => decoder.finish().map(|count| (count.0, Encoding::Gzip)).map_err(|_| BAD_GZIP),
+            Packing::Packed(decoder) => {
+                decoder.finish().map(|count| (count.0, Encoding::Gzip)).map_err(|_invalid| BAD_GZIP)
+            }
         };
         let (length, encoding) = match unpacked {
             Ok(unpacked) => unpacked,

@@ -93,7 +93,9 @@ impl Database {
         let ids: Vec<DocId> = offered.iter().map(|(id, _)| id.clone()).collect();
         let documents = self.store.reader()?.documents(&ids).await?;
         let diff = |((id, revs), document): ((DocId, Vec<Rev>), Option<tidegate_store::DocumentState>)| {
-            let Some(document) = document else { return RevsDiff { id, missing: revs, possible_ancestors: Vec::new() } };
+            let Some(document) = document else {
+                return RevsDiff { id, missing: revs, possible_ancestors: Vec::new() };
+            };
             let missing = document.tree.missing(&revs);
             let possible_ancestors = document.tree.possible_ancestors(&missing).into_iter().cloned().collect();
             RevsDiff { id, missing: missing.into_iter().cloned().collect(), possible_ancestors }
@@ -119,7 +121,8 @@ impl Database {
     pub async fn rows(&self, ids: &[DocId]) -> Result<(DatabaseInfo, Vec<Option<DocRow>>), Error> {
         let reader = self.store.reader()?;
         let winners = reader.winners(ids).await?;
-        let rows = winners.into_iter().zip(ids).map(|(winner, id)| winner.map(|winner| DocRow { id: id.clone(), winner }));
+        let rows =
+            winners.into_iter().zip(ids).map(|(winner, id)| winner.map(|winner| DocRow { id: id.clone(), winner }));
         Ok((reader.info().await?, rows.collect()))
     }
 

@@ -95,7 +95,8 @@ impl Database {
             (Which::Winner | Which::Rev(_) | Which::LatestOf(_), _) => {
                 let state = reader.document(id).await?.ok_or(Error::NotFound(Absence::Missing))?;
                 let node = select(&state.tree, which)?.clone();
-                let mut document = from_node(&reader, id, &state, &node).await?.ok_or(Error::NotFound(Absence::Missing))?;
+                let mut document =
+                    from_node(&reader, id, &state, &node).await?.ok_or(Error::NotFound(Absence::Missing))?;
                 document.tree = (detail == Detail::History).then_some(state.tree);
                 Ok(document)
             }
@@ -111,7 +112,9 @@ impl Database {
         let Some(state) = reader.document(id).await? else {
             return match which {
                 OpenRevs::All => Err(Error::NotFound(Absence::Missing)),
-                OpenRevs::These(revs) | OpenRevs::LatestOf(revs) => Ok(revs.iter().cloned().map(OpenRev::Missing).collect()),
+                OpenRevs::These(revs) | OpenRevs::LatestOf(revs) => {
+                    Ok(revs.iter().cloned().map(OpenRev::Missing).collect())
+                }
             };
         };
         let mut found = Vec::new();
@@ -157,7 +160,11 @@ impl Database {
     ///
     /// # Errors
     /// The storage failed.
-    pub async fn attachment(&self, attachment: &Attachment, range: Option<Range<u64>>) -> Result<AttachmentReader, Error> {
+    pub async fn attachment(
+        &self,
+        attachment: &Attachment,
+        range: Option<Range<u64>>,
+    ) -> Result<AttachmentReader, Error> {
         Ok(AttachmentReader(self.store.reader()?.attachment(&attachment.digest, range).await?))
     }
 }
@@ -226,7 +233,8 @@ fn select_many<'t>(tree: &'t Tree, which: &OpenRevs) -> Vec<(Rev, Option<&'t Nod
             let mut selected: Vec<(Rev, Option<&Node>)> = Vec::new();
             for rev in revs {
                 let leaves = tree.descendants(rev);
-                let fresh: Vec<_> = leaves.iter().filter(|leaf| !selected.iter().any(|(rev, _)| *rev == leaf.rev)).collect();
+                let fresh: Vec<_> =
+                    leaves.iter().filter(|leaf| !selected.iter().any(|(rev, _)| *rev == leaf.rev)).collect();
                 selected.extend(fresh.into_iter().map(|leaf| found(leaf)));
                 if leaves.is_empty() {
                     selected.push((rev.clone(), None));

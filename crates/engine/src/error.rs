@@ -93,8 +93,13 @@ impl From<tidegate_store::Error> for Error {
             Store::Failed(error) => match &*error {
                 Store::NoDatabase(name) => Self::NoDatabase(name.clone()),
                 Store::Storage(storage) => Self::of_storage(storage).unwrap_or(Self::Store(Store::Failed(error))),
-                Store::DatabaseExists(_) | Store::Conflict | Store::MissingStub { .. } | Store::Overloaded
-                | Store::Failed(_) | Store::Stopped | Store::Corrupt(_) => Self::Store(Store::Failed(error)),
+                Store::DatabaseExists(_)
+                | Store::Conflict
+                | Store::MissingStub { .. }
+                | Store::Overloaded
+                | Store::Failed(_)
+                | Store::Stopped
+                | Store::Corrupt(_) => Self::Store(Store::Failed(error)),
             },
             Store::Storage(ref storage) => Self::of_storage(storage).unwrap_or(Self::Store(error)),
             Store::Stopped | Store::Corrupt(_) => Self::Store(error),
@@ -105,10 +110,9 @@ impl From<tidegate_store::Error> for Error {
 impl Error {
     /// What a failure of the storage means for the caller, where it isn't simply a failure.
     fn of_storage(error: &tidegate_kv::Error) -> Option<Self> {
-        match error {
-            tidegate_kv::Error::ReadOnly { reason } => Some(Self::ReadOnly { reason: reason.to_string().into() }),
-            tidegate_kv::Error::Full { .. } => Some(Self::StorageFull),
-            _ => None,
+        if let tidegate_kv::Error::ReadOnly { reason } = error {
+            return Some(Self::ReadOnly { reason: reason.as_str().into() });
         }
+        matches!(error, tidegate_kv::Error::Full { .. }).then_some(Self::StorageFull)
     }
 }

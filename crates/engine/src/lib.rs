@@ -27,7 +27,7 @@ pub use feed::Feed;
 pub use limits::Limits;
 pub use tidegate_kv::{Health, Stats};
 pub use tidegate_store::{
-    Attachment, AttachmentDigest, Change, DatabaseInfo, DocRange, DocRow, Encoding, FeedEnd, LocalDocument, Order, Purged,
-    Written,
+    Attachment, AttachmentDigest, Change, DatabaseInfo, DocRange, DocRow, Encoding, FeedEnd, LocalDocument, Order,
+    Purged, Written,
 };
 pub use write::{AttachmentContent, AttachmentWrite, Placement, Write};

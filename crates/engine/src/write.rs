@@ -63,7 +63,8 @@ impl Database {
         }
         let ids: Vec<DocId> = edits.iter().map(|edit| edit.id.clone()).collect();
         let written = self.store.edit(edits).await?;
-        let outcome = |(written, id): (Result<Written, tidegate_store::Error>, DocId)| written.map_err(|e| name(e.into(), &id));
+        let outcome =
+            |(written, id): (Result<Written, tidegate_store::Error>, DocId)| written.map_err(|e| name(e.into(), &id));
         let mut outcomes: Vec<_> = written.into_iter().zip(ids).map(outcome).collect();
         for (place, error) in refused {
             outcomes.insert(place, Err(error));
@@ -105,7 +106,9 @@ impl Database {
         let reader = self.store.reader()?;
         let Some(state) = reader.document(id).await? else { return Ok(Vec::new()) };
         match placement {
-            History::Edit { parent: Some(parent), .. } => readable(&reader, &state.tree, std::slice::from_ref(parent)).await,
+            History::Edit { parent: Some(parent), .. } => {
+                readable(&reader, &state.tree, std::slice::from_ref(parent)).await
+            }
             History::Edit { parent: None, .. } => Ok(Vec::new()),
             History::Replicated(path) => readable(&reader, &state.tree, path).await,
         }
@@ -158,8 +161,8 @@ fn new_attachment(attachment: &AttachmentWrite, staged: &StagedAttachment) -> Ne
 
 /// Says of which document a stub is missing.
 fn name(error: Error, of: &DocId) -> Error {
-    match error {
-        Error::MissingStub { name, .. } => Error::MissingStub { id: of.to_string(), name },
-        other => other,
+    if let Error::MissingStub { name, .. } = error {
+        return Error::MissingStub { id: of.to_string(), name };
     }
+    error
 }

@@ -192,7 +192,14 @@ mod tests {
         for origin in ["http://localhost", "https://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:1"] {
             assert!(is_loopback(origin), "{origin}");
         }
-        for origin in ["http://localhost.evil.example", "http://127.0.0.10", "null", "file://", "http://localhost:x", "http://evil/localhost"] {
+        for origin in [
+            "http://localhost.evil.example",
+            "http://127.0.0.10",
+            "null",
+            "file://",
+            "http://localhost:x",
+            "http://evil/localhost",
+        ] {
             assert!(!is_loopback(origin), "{origin}");
         }
     }

@@ -103,14 +103,20 @@ async fn singles(plan: &Plan, writers: u16) -> Result<(), Error> {
         tasks.spawn(write_until(kv.clone(), Writer::new(number), end));
     }
     let mut times = Vec::new();
-    while let Some(done) = tasks.join_next().await {
-        times.extend(done.map_err(|_| Error::Closed)??);
+    for written in tasks.join_all().await {
+        times.extend(written?);
     }
     let (elapsed, cpu) = (began.elapsed(), cpu_seconds() - cpu);
     times.sort_unstable();
-    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
+    let at = |thousandths: usize| times.get(times.len() * thousandths / 1000).copied().unwrap_or_default();
     print(&format!("{writers} writers"), times.len(), elapsed, cpu, &kv.stats());
-    println!("    p50 {:?}  p99 {:?}  p99.9 {:?}  max {:?}", at(0.5), at(0.99), at(0.999), at(1.0 - f64::EPSILON));
+    println!(
+        "    p50 {:?}  p99 {:?}  p99.9 {:?}  max {:?}",
+        at(500),
+        at(990),
+        at(999),
+        times.last().copied().unwrap_or_default()
+    );
     kv.close().await
 }
 

@@ -160,8 +160,8 @@ async fn a_copy_at_any_moment_holds_what_was_acknowledged() {
     let kv = Kv::open_embedded(options.clone()).await.unwrap();
     let mut acknowledged = kv.watch(&[1]);
     let writer = write_all(&kv, 1..=200);
+    acknowledged.changed().await.unwrap();
     for number in 0..10u8 {
-        acknowledged.changed().await.ok();
         let before = last(&kv, 1).await;
         let mut copied = options.clone();
         copied.path = place.0.path().join(format!("copy{number}"));

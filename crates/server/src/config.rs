@@ -160,7 +160,7 @@ impl Config {
         let log = LogFile { level: "warn".to_owned(), format: LogFormat::Text };
         let cors = CorsFile { origins: vec!["loopback".to_owned()], credentials: true };
         let file = File { data: Some(data), cors, log, ..File::default() };
-        let config = Self::merge(file, None, addresses, Admins::Open)?;
+        let config = Self::merge(file, None, &addresses, Admins::Open)?;
         for (name, address) in [("couch", config.couch), ("metrics", config.metrics)] {
             ensure!(
                 address.is_loopback(),
@@ -182,10 +182,10 @@ impl Config {
                 path.display()
             );
         }
-        Self::merge(file, data, addresses, admins)
+        Self::merge(file, data, &addresses, admins)
     }
 
-    fn merge(file: File, data: Option<PathBuf>, addresses: Addresses, admins: Admins) -> Result<Self> {
+    fn merge(file: File, data: Option<PathBuf>, addresses: &Addresses, admins: Admins) -> Result<Self> {
         addresses.check_later()?;
         let Some(data) = data.or(file.data) else { bail!("say where the data lies: `data = \"…\"` or --data DIR") };
         Ok(Self {
@@ -234,7 +234,9 @@ impl FromStr for Address {
         if text == "off" {
             return Ok(Self::Off);
         }
-        text.parse().map(Self::At).map_err(|_| format!("{text:?} is neither an address such as 127.0.0.1:5984 nor `off`"))
+        text.parse()
+            .map(Self::At)
+            .map_err(|_invalid| format!("{text:?} is neither an address such as 127.0.0.1:5984 nor `off`"))
     }
 }
 
@@ -257,7 +259,10 @@ mod tests {
 
     #[test]
     fn mistakes_are_shown_with_their_line() {
-        check("data = \"x\"\n[couch]\nlisten = \"nowhere\"\n", &["line 3", "listen = \"nowhere\"", "neither an address"]);
+        check(
+            "data = \"x\"\n[couch]\nlisten = \"nowhere\"\n",
+            &["line 3", "listen = \"nowhere\"", "neither an address"],
+        );
         check("[couch]\nport = 5984\n", &["line 2", "port", "unknown field"]);
         check("[limits]\nmax_document_size = \"big\"\n", &["line 2", "max_document_size"]);
     }
@@ -267,7 +272,7 @@ mod tests {
         let file: File = toml::from_str("data = \"x\"\n[couch]\nlisten = \"127.0.0.1:1\"\n").unwrap();
         let couch = Some(Address::loopback(2));
         let addresses = Addresses { couch, metrics: Some(Address::Off), gateway: None, admin: None, jobs: None };
-        let config = Config::merge(file, None, addresses, Admins::Open).unwrap();
+        let config = Config::merge(file, None, &addresses, Admins::Open).unwrap();
         assert_eq!((config.couch, config.metrics), (Address::loopback(2), Address::Off));
     }
 

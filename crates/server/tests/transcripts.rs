@@ -84,9 +84,20 @@ fn documents() {
 fn bad_documents() {
     let mut t = Transcript::with_database();
     for body in [
-        "", "{", "[]", "1", r#"{"_x":1}"#, r#"{"_rev":"x"}"#, r#"{"_rev":1}"#, r#"{"_id":1}"#, r#"{"_attachments":1}"#,
-        r#"{"_attachments":{"a":{"data":"%%"}}}"#, r#"{"_attachments":{"a":{"stub":true}}}"#, r#"{"_deleted":1}"#,
-        r#"{"_revisions":{"start":"x","ids":[]}}"#, r#"{"a":1,"a":2}"#,
+        "",
+        "{",
+        "[]",
+        "1",
+        r#"{"_x":1}"#,
+        r#"{"_rev":"x"}"#,
+        r#"{"_rev":1}"#,
+        r#"{"_id":1}"#,
+        r#"{"_attachments":1}"#,
+        r#"{"_attachments":{"a":{"data":"%%"}}}"#,
+        r#"{"_attachments":{"a":{"stub":true}}}"#,
+        r#"{"_deleted":1}"#,
+        r#"{"_revisions":{"start":"x","ids":[]}}"#,
+        r#"{"a":1,"a":2}"#,
     ] {
         t.put(&format!("/db/{}", t.count()), body);
     }
@@ -127,7 +138,10 @@ fn replication() {
     t.request("GET", "/db/d?open_revs=[%221-a%22]&latest=true", &[("accept", "application/json")], "");
     t.post("/db/_revs_diff", r#"{"d":["1-a","2-c","4-x"],"new":["1-q"],"none":[]}"#);
     t.post("/db/_missing_revs", r#"{"d":["1-a","4-x"]}"#);
-    t.post("/db/_bulk_get?revs=true", r#"{"docs":[{"id":"d","rev":"2-c"},{"id":"d","rev":"7-z"},{"id":"none"},{"id":"d"}]}"#);
+    t.post(
+        "/db/_bulk_get?revs=true",
+        r#"{"docs":[{"id":"d","rev":"2-c"},{"id":"d","rev":"7-z"},{"id":"none"},{"id":"d"}]}"#,
+    );
     t.get("/db/_changes?style=all_docs");
     t.put("/db/_local/check", r#"{"at":1}"#);
     t.get("/db/_local/check");

@@ -73,7 +73,11 @@ impl Reader {
                 (_, Err(error)) => Err(error),
                 (Err(_), Ok(_)) => return ControlFlow::Break(()),
             };
-            if counted.as_ref().is_ok_and(|count| *count <= count_max) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if counted.as_ref().is_ok_and(|count| *count <= count_max) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         };
         self.snapshot.scan_with(before, Direction::Forward, usize::MAX, visit).await?;
         counted.map(|count| Some(count).filter(|count| *count <= count_max))

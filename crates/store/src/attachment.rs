@@ -1,11 +1,7 @@
 //! Content of attachments on its way out.
 
 use crate::{
-    AttachmentDigest, Corrupt, Error,
-    keys::Keys,
-    read::Reader,
-    record::AttachmentRecord,
-    upload::CHUNK_BYTES,
+    AttachmentDigest, Corrupt, Error, keys::Keys, read::Reader, record::AttachmentRecord, upload::CHUNK_BYTES,
 };
 use bytes::Bytes;
 use std::ops::Range;
@@ -25,7 +21,11 @@ impl Reader {
     ///
     /// # Errors
     /// The content isn't there, or the storage failed.
-    pub async fn attachment(&self, digest: &AttachmentDigest, range: Option<Range<u64>>) -> Result<AttachmentReader, Error> {
+    pub async fn attachment(
+        &self,
+        digest: &AttachmentDigest,
+        range: Option<Range<u64>>,
+    ) -> Result<AttachmentReader, Error> {
         let bytes = self.snapshot.get(&self.inner.keys.attachment(digest)).await?;
         let record = AttachmentRecord::decode(&bytes.ok_or(LOST)?)?;
         let range = range.unwrap_or(0..record.stored_length);
@@ -46,10 +46,10 @@ impl AttachmentReader {
             return Ok(None);
         }
         let chunk_bytes = CHUNK_BYTES as u64;
-        let index = u32::try_from(self.range.start / chunk_bytes).map_err(|_| LOST)?;
+        let index = u32::try_from(self.range.start / chunk_bytes).map_err(|_invalid| LOST)?;
         let chunk = self.snapshot.get(&self.keys.chunk(self.blob, index)).await?.ok_or(LOST)?;
         let chunk_start = u64::from(index) * chunk_bytes;
-        let within = |position: u64| usize::try_from(position - chunk_start).map_err(|_| LOST);
+        let within = |position: u64| usize::try_from(position - chunk_start).map_err(|_invalid| LOST);
         let (start, end) = (within(self.range.start)?, within(self.range.end.min(chunk_start + chunk_bytes))?);
         if end > chunk.len() {
             return Err(LOST.into());

@@ -207,5 +207,5 @@ fn encode_number(number: u32) -> Vec<u8> {
 fn decode_number(bytes: &[u8]) -> Result<u32, Corrupt> {
     let mut reader = Reader::versioned("catalogue", VERSION, bytes)?;
     let number = reader.number()?;
-    u32::try_from(number).map_err(|_| reader.corrupt("number too great"))
+    u32::try_from(number).map_err(|_invalid| reader.corrupt("number too great"))
 }

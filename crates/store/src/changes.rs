@@ -1,11 +1,6 @@
 //! The changes feed: what changed since a sequence, and waiting for more.
 
-use crate::{
-    Database, Error,
-    all_docs::Order,
-    database::Published,
-    record::ChangeRecord,
-};
+use crate::{Database, Error, all_docs::Order, database::Published, record::ChangeRecord};
 use std::{ops::ControlFlow, sync::Arc};
 use tidegate_kv::Direction;
 use tidegate_revtree::Tree;

@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn length(&mut self) -> Result<usize, Corrupt> {
         let number = self.number()?;
-        usize::try_from(number).map_err(|_| self.corrupt("length too great"))
+        usize::try_from(number).map_err(|_invalid| self.corrupt("length too great"))
     }
 
     pub(crate) fn bytes(&mut self, length: usize) -> Result<&'a [u8], Corrupt> {
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn text(&mut self) -> Result<&'a str, Corrupt> {
         let length = self.length()?;
         let bytes = self.bytes(length)?;
-        str::from_utf8(bytes).map_err(|_| self.corrupt("text is not UTF-8"))
+        str::from_utf8(bytes).map_err(|_invalid| self.corrupt("text is not UTF-8"))
     }
 
     pub(crate) fn rev(&mut self) -> Result<Rev, Corrupt> {
@@ -66,7 +66,8 @@ impl<'a> Reader<'a> {
         let digest = match self.length()? {
             0 => Digest::Md5(self.array()?),
             length => {
-                let text = str::from_utf8(self.bytes(length - 1)?).map_err(|_| self.corrupt("digest is not UTF-8"))?;
+                let text =
+                    str::from_utf8(self.bytes(length - 1)?).map_err(|_invalid| self.corrupt("digest is not UTF-8"))?;
                 Digest::Text(text.into())
             }
         };

@@ -114,8 +114,7 @@ impl Group {
 
     fn run<T>(&mut self, apply: &Apply<T>) -> Result<T, Stop> {
         let meta = self.meta.clone();
-        let mut draft =
-            Draft { group: self, writes: Vec::new(), cleared: Vec::new(), changes: Vec::new(), meta };
+        let mut draft = Draft { group: self, writes: Vec::new(), cleared: Vec::new(), changes: Vec::new(), meta };
         let outcome = apply(&mut draft)?;
         let Draft { writes, cleared, changes, meta, .. } = draft;
         self.writes.extend(writes);
@@ -203,7 +202,7 @@ impl Inner {
         let (answer, answered) = oneshot::channel();
         let outcomes = Vec::with_capacity(proposals.len());
         self.enqueue(Box::new(Batch { proposals: proposals.into_iter(), stopped: None, outcomes, answer }))?;
-        answered.await.map_err(|_| Error::Stopped)?
+        answered.await.map_err(|_invalid| Error::Stopped)?
     }
 
     /// Has one proposal carried out.
@@ -230,11 +229,13 @@ impl Inner {
     }
 
     async fn commit_all(self: Arc<Self>) {
-        loop {
-            // Whoever is ready to propose does so first: the group grows, and nobody who is alone waits.
-            tokio::task::yield_now().await;
-            let Some(batches) = self.take_waiting() else { return };
+        while let Some(batches) = self.take_waiting() {
+            let crowded = batches.len() > 1;
             self.commit(batches).await;
+            if crowded {
+                // Those just answered propose again before the next group is taken, so it is larger; nobody waits.
+                tokio::task::yield_now().await;
+            }
         }
     }
 

@@ -1,7 +1,10 @@
 //! The handle of one database.
 
 use crate::{Change, Error, commit::Queue, keys::Keys, record::Meta, ring::Ring};
-use std::sync::{Arc, Mutex, PoisonError, atomic::{AtomicBool, Ordering}};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 use tidegate_kv::{Kv, Snapshot};
 use tidegate_types::{DbName, Seq};
 use tokio::sync::watch;

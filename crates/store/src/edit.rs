@@ -166,7 +166,8 @@ fn path_of(tree: &Tree, edit: &Edit, foreseen: Option<&(Option<Rev>, Rev)>) -> R
     match &edit.history {
         History::Replicated(path) => Ok(path.clone()),
         History::Edit { parent, canonical } => {
-            let parent = tree.edit_parent(parent.as_ref()).map_err(|_| Error::Conflict)?.map(|node| node.rev.clone());
+            let parent =
+                tree.edit_parent(parent.as_ref()).map_err(|_invalid| Error::Conflict)?.map(|node| node.rev.clone());
             let rev = match foreseen {
                 Some((foreseen_parent, rev)) if *foreseen_parent == parent => rev.clone(),
                 Some(_) | None => revision_id(parent.as_ref(), canonical, edit),

@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use tempfile::TempDir;
-use tidegate_testkit::powercut::{Acknowledge, Focus, Options, Violation, campaign, scratch};
+use tidegate_testkit::powercut::{Acknowledge, Focus, Options, Violation, campaign, kills, scratch};
 
 fn options(scratch: &TempDir) -> Options {
     Options::new(vec![env!("CARGO_BIN_EXE_powercut-workload").into()], scratch.path().to_path_buf())
@@ -20,6 +20,16 @@ fn acknowledged_is_durable() {
         "{report}"
     );
     assert!(report.models.values().all(|tally| tally.in_flight > 10 && tally.kept > 0), "{report}");
+}
+
+#[test]
+fn what_a_killed_process_left_is_synced_by_the_next() {
+    let scratch = tempfile::tempdir_in(scratch()).unwrap();
+    let short = Options { transactions: 12, ..options(&scratch) };
+    // Making the store takes about 110 events, a sync two of them: no sync is passed over.
+    let report = kills(&short, (1..=110).step_by(2).chain((111..450).step_by(15)), |_| ()).unwrap();
+    assert_eq!(report.failed(), 0, "{report}");
+    assert_eq!(report.recordings, 78, "{report}");
 }
 
 #[test]

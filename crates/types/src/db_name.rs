@@ -37,7 +37,8 @@ impl FromStr for DbName {
     fn from_str(text: &str) -> Result<Self, DbNameError> {
         let mut bytes = text.bytes();
         let letter_first = bytes.next().is_some_and(|first| first.is_ascii_lowercase());
-        let legal = letter_first && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_$()+-/".contains(&b));
+        let legal =
+            letter_first && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_$()+-/".contains(&b));
         if !legal && !Self::SYSTEM.contains(&text) {
             return Err(DbNameError::Illegal);
         }

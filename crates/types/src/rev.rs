@@ -128,7 +128,7 @@ impl fmt::Display for Digest {
                 for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
                     pair.copy_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
                 }
-                f.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+                f.write_str(str::from_utf8(&digits).map_err(|_invalid| fmt::Error)?)
             }
         }
     }

@@ -1,12 +1,7 @@
 //! What a feed is asked for.
 
 use super::filter::Filter;
-use crate::{
-    context::Context,
-    error::Error,
-    list::Docs,
-    sequence::WireSeq,
-};
+use crate::{context::Context, error::Error, list::Docs, sequence::WireSeq};
 use http::header::HeaderName;
 use serde_json::Value;
 use std::time::Duration;
@@ -66,7 +61,11 @@ impl Params {
             Some("longpoll") => FeedKind::Longpoll,
             Some("continuous") => FeedKind::Continuous,
             Some("eventsource") => FeedKind::EventSource,
-            Some(_) => return Err(Error::bad_request("Supported `feed` types: normal, continuous, live, longpoll, eventsource")),
+            Some(_) => {
+                return Err(Error::bad_request(
+                    "Supported `feed` types: normal, continuous, live, longpoll, eventsource",
+                ));
+            }
         };
         let flag = |name: &str| Ok::<_, Error>(query.flag(name)?.unwrap_or(false));
         let mut docs = Docs::default();

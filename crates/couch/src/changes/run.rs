@@ -4,12 +4,7 @@ use super::{
     frame::Frame,
     params::{FeedKind, Params, Style, Wait},
 };
-use crate::{
-    context::Context,
-    database::wire_seq,
-    document::render::render,
-    error::Error,
-};
+use crate::{context::Context, database::wire_seq, document::render::render, error::Error};
 use std::time::Duration;
 use tidegate_engine::{Change, Database, Feed, Order};
 use tidegate_http::respond::Sender;
@@ -171,8 +166,8 @@ impl Run {
         if self.rows > 0 {
             out.extend_from_slice(self.frame.separator());
         }
-                let seq = format!("\"{}\"", wire_seq(&self.db, change.seq));
-        let silent = self.rows % self.params.seq_interval != 0;
+        let seq = format!("\"{}\"", wire_seq(&self.db, change.seq));
+        let silent = !self.rows.is_multiple_of(self.params.seq_interval);
         self.rows += 1;
         out.extend_from_slice(self.frame.row_start());
         out.extend_from_slice(b"{\"seq\":");

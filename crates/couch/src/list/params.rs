@@ -96,10 +96,12 @@ impl Params {
     fn read(&mut self, name: &str, value: impl FnOnce() -> Result<Value, Error>) -> Result<(), Error> {
         match name {
             "key" => self.key = Some(value()?),
-            "keys" => match value()? {
-                Value::Array(keys) => self.keys = Some(keys),
-                _ => return Err(Error::bad_request("`keys` member must be an array.")),
-            },
+            "keys" => {
+                let Value::Array(keys) = value()? else {
+                    return Err(Error::bad_request("`keys` member must be an array."));
+                };
+                self.keys = Some(keys);
+            }
             "startkey" | "start_key" => self.start = Some(value()?),
             "endkey" | "end_key" => self.end = Some(value()?),
             "inclusive_end" => self.inclusive_end = flag(&value()?)?,
@@ -172,7 +174,7 @@ fn upper(key: Option<&Value>, inclusive: bool) -> Option<Bound<String>> {
 fn parse_value(name: &str, text: &str) -> Result<Value, Error> {
     match name {
         "key" | "keys" | "startkey" | "start_key" | "endkey" | "end_key" => {
-            serde_json::from_str(text).map_err(|_| Error::bad_request("invalid UTF-8 JSON"))
+            serde_json::from_str(text).map_err(|_invalid| Error::bad_request("invalid UTF-8 JSON"))
         }
         _ => Ok(Value::String(text.to_owned())),
     }
@@ -183,7 +185,9 @@ fn flag(value: &Value) -> Result<bool, Error> {
         Value::Bool(flag) => Ok(*flag),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),
         Value::String(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-        other => Err(Error::query_parse(format!("Invalid boolean parameter: {other}"))),
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            Err(Error::query_parse(format!("Invalid boolean parameter: {value}")))
+        }
     }
 }
 
@@ -194,7 +198,8 @@ fn count(value: &Value) -> Result<usize, Error> {
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
     let number = number.ok_or_else(|| Error::query_parse(format!("Invalid value for integer: {value}")))?;
-    usize::try_from(number).map_err(|_| Error::query_parse(format!("Invalid value for positive integer: {value}")))
+    usize::try_from(number)
+        .map_err(|_invalid| Error::query_parse(format!("Invalid value for positive integer: {value}")))
 }
 
 #[cfg(test)]

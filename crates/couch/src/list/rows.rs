@@ -4,13 +4,7 @@ use super::{
     is_by_key,
     params::{Params, Selection},
 };
-use crate::{
-    database::wire_seq,
-    document::render::render,
-    error::Error,
-    local,
-    route::Listed,
-};
+use crate::{database::wire_seq, document::render::render, error::Error, local, route::Listed};
 use serde_json::Value;
 use std::collections::VecDeque;
 use tidegate_engine::{Database, Detail, DocRange, DocRow, DocumentList, LocalDocument, Which};
@@ -58,7 +52,12 @@ impl Rows {
         Ok(Self { db: db.clone(), source, params, written: false })
     }
 
-    async fn open_local(db: &Database, selection: Selection, params: &Params, out: &mut Vec<u8>) -> Result<Source, Error> {
+    async fn open_local(
+        db: &Database,
+        selection: Selection,
+        params: &Params,
+        out: &mut Vec<u8>,
+    ) -> Result<Source, Error> {
         let mut locals = Vec::new();
         match selection {
             Selection::Range(range) => locals = db.locals(&range, LOCALS_MAX).await?,
@@ -249,9 +248,11 @@ fn all_of(listed: Listed, order: tidegate_engine::Order) -> DocRange {
     use std::ops::Bound;
     match listed {
         Listed::All | Listed::Local => DocRange { start: Bound::Unbounded, end: Bound::Unbounded, order },
-        Listed::Design => {
-            DocRange { start: Bound::Included("_design/".to_owned()), end: Bound::Excluded("_design0".to_owned()), order }
-        }
+        Listed::Design => DocRange {
+            start: Bound::Included("_design/".to_owned()),
+            end: Bound::Excluded("_design0".to_owned()),
+            order,
+        },
     }
 }
 

@@ -8,8 +8,16 @@ use tidegate_testkit::{
 
 /// The headers that are part of the protocol.
 const HEADERS: [&str; 10] = [
-    "content-type", "etag", "location", "allow", "accept-ranges", "content-range", "content-md5", "content-encoding",
-    "www-authenticate", "cache-control",
+    "content-type",
+    "etag",
+    "location",
+    "allow",
+    "accept-ranges",
+    "content-range",
+    "content-md5",
+    "content-encoding",
+    "www-authenticate",
+    "cache-control",
 ];
 
 pub(crate) struct Transcript {
@@ -99,7 +107,9 @@ impl Transcript {
         let text = blot(&text, "\"uuid\":\"", 32);
         let text = blot(&text, "\"instance_start_time\":\"", 10);
         let token = self.client.get("/db").ok().map(|info| info.text());
-        let token = token.as_deref().and_then(|info| info.split("\"update_seq\":\"").nth(1)?.split('"').next()?.split('-').nth(1));
+        let token = token
+            .as_deref()
+            .and_then(|info| info.split("\"update_seq\":\"").nth(1)?.split('"').next()?.split('-').nth(1));
         let text = token.map_or(text.clone(), |token| text.replace(token, "TOKEN"));
         drop(self.server);
         text

@@ -31,7 +31,7 @@ impl ChangeRecord {
     pub(crate) fn decode(seq: Seq, bytes: &[u8]) -> Result<Change, Corrupt> {
         let mut reader = Reader::versioned("change", VERSION, bytes)?;
         let deleted = reader.byte()? & DELETED != 0;
-        let id: DocId = reader.text()?.parse().map_err(|_| reader.corrupt("illegal document id"))?;
+        let id: DocId = reader.text()?.parse().map_err(|_invalid| reader.corrupt("illegal document id"))?;
         let winner_body = Some(Seq::new(reader.number()?)).filter(|seq| *seq > Seq::ZERO);
         let count = reader.length()?;
         let winner = reader.rev()?;

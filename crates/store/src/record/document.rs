@@ -70,7 +70,7 @@ impl DocumentRecord {
         for index in 0..count {
             nodes.push(read_node(&mut reader, index)?);
         }
-        let tree = Tree::from_nodes(nodes).map_err(|_| reader.corrupt("the revisions are no tree"))?;
+        let tree = Tree::from_nodes(nodes).map_err(|_invalid| reader.corrupt("the revisions are no tree"))?;
         Ok(Self { seq: head.seq, tree })
     }
 }
@@ -116,8 +116,11 @@ mod tests {
         let mut tree = Tree::default();
         for (generation, digests) in paths {
             let newest = u64::from(*generation) + digests.len() as u64;
-            let path: Vec<Rev> =
-                digests.iter().enumerate().map(|(i, d)| format!("{}-{d:x}", newest - i as u64).parse().unwrap()).collect();
+            let path: Vec<Rev> = digests
+                .iter()
+                .enumerate()
+                .map(|(i, d)| format!("{}-{d:x}", newest - i as u64).parse().unwrap())
+                .collect();
             tree.merge(&path, digests.len() % 3 == 0, Seq::new(u64::from(*generation) + 1));
         }
         tree

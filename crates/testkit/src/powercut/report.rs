@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use super::Error;
 use super::check::Violation;
 use super::cut::{Cut, Model};
 use super::places::Focus;
+use super::recording::Recording;
 
 /// Failures described in full; more are only counted.
 const FAILURES_KEPT: usize = 20;
@@ -83,11 +85,23 @@ impl Report {
         self.failures.extend(outcome.failure.filter(|_| self.failures.len() < FAILURES_KEPT));
     }
 
-    /// The workload itself failed, on a folder from which nothing was lost, or which had passed the check.
-    pub(super) fn add_failed_recording(&mut self, recording: usize, violation: Violation) {
-        let cut = Cut::nothing_lost();
-        let failure = Failure { violation, recording, position: 0, cut, opened: false, kept_at: None };
-        self.add(Focus::Openings, Outcome { model: cut.model, in_flight: false, kept: false, failure: Some(failure) });
+    /// Counts a recording; none when the workload failed, which is the store's fault, as nothing had been lost from its
+    /// folder, or the folder had passed the check.
+    pub(super) fn add_recording(&mut self, run: Result<Recording, Error>) -> Result<Option<Recording>, Error> {
+        let recording = self.recordings;
+        self.recordings += 1;
+        match run {
+            Ok(recording) => Ok(Some(recording)),
+            Err(Error::Workload { status, stderr }) => {
+                let violation = Violation::Failed { action: "run the workload", error: format!("{status}: {stderr}") };
+                let cut = Cut::nothing_lost();
+                let failure = Failure { violation, recording, position: 0, cut, opened: false, kept_at: None };
+                let outcome = Outcome { model: cut.model, in_flight: false, kept: false, failure: Some(failure) };
+                self.add(Focus::Openings, outcome);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
