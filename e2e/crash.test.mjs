@@ -1,7 +1,9 @@
 // kill -9 in the middle of live sync: nothing acknowledged is lost, nothing comes twice, and everyone ends the same.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { event, eventually, within } from './deadline.mjs';
 import { Wire, device, live, remote, replicate } from './device.mjs';
 import { Server } from './server.mjs';
@@ -10,7 +12,7 @@ const server = await Server.start();
 after(() => server.remove());
 
 const EACH = 10_000;
-const LIVE = 2 * EACH * (19 / 20); // One of twenty is edited, one deleted, before they sync.
+const DELETED = (2 * EACH) / 20; // One of twenty is edited, one deleted, before they sync.
 const BATCH = 500;
 const SYNC_MS = 90_000;
 
@@ -80,22 +82,53 @@ function checkpoints(wire) {
   return allowed;
 }
 
-/** SIGKILL; then everything acknowledged must be there before a device may sync again. */
-async function killAndCheck(url, wires) {
-  for (const wire of wires) wire.cut(); // Requests under way stay so; what they tried to write may come or not.
-  await server.kill();
-  await server.restart();
+/** The requests of the devices that the server took and never answered, by what they were for. */
+function broken(wires) {
+  const found = wires.flatMap(({ calls }) => calls.filter(({ isBroken }) => isBroken));
+  const kinds = found.map(({ method, path }) => `${method} ${path.split('/')[0]}`);
+  return [...new Set(kinds)].map((kind) => `${kinds.filter((each) => each === kind).length} ${kind}`);
+}
+
+/**
+ * kill -9 by a thread that writes as well, while a device's batch is under way. Gives what the thread sent, and what became
+ * of it; the wires are cut then.
+ */
+async function killUnderLoad(url, wires, name) {
+  const load = new Worker(new URL('load.mjs', import.meta.url), { workerData: { url, pid: server.pid, name } });
+  await within(SYNC_MS, 'half an upload and some writes', once(load, 'message'));
+  for (const wire of wires) wire.brace();
+  await within(SYNC_MS, 'a batch of a device', Promise.race(wires.map((wire) => wire.next('POST', '_bulk_docs'))));
+  const told = once(load, 'message');
+  load.postMessage('now');
+  await server.killed();
+  for (const wire of wires) wire.cut();
+  const [{ upload, bulk, singles }] = await within(SYNC_MS, 'the load to end', told);
+  assert.equal(upload, undefined, 'a server killed in an upload does not answer it');
+  const each = bulk.docs.map((doc) => ({ doc, status: bulk.status }));
+  return [...singles, ...each];
+}
+
+/** After the restart: all that was acknowledged is there, what was under way is there whole or not at all. */
+async function check(url, wires, sent) {
   const found = await single(remote(url));
-  for (const wire of wires) {
-    const missing = [...acknowledged(wire)].filter(([id, rev]) => found.get(id) !== rev);
+  const answered = sent.filter(({ status }) => status !== undefined);
+  for (const { doc, status } of answered) assert.equal(status, 201, doc._id);
+  const acks = [new Map(answered.map(({ doc }) => [doc._id, doc._rev])), ...wires.map(acknowledged)];
+  for (const acked of acks) {
+    const missing = [...acked].filter(([id, rev]) => found.get(id) !== rev);
     assert.deepEqual(missing.slice(0, 5), [], `${missing.length} acknowledged revisions are lost`);
+  }
+  const { rows } = await remote(url).allDocs({ include_docs: true, keys: sent.map(({ doc }) => doc._id) });
+  for (const [i, { error, doc }] of rows.entries()) {
+    if (error !== 'not_found') assert.deepEqual(doc, sent[i].doc);
+  }
+  for (const wire of wires) {
     for (const [id, allowed] of checkpoints(wire)) {
       const { last_seq: seq } = await server.expect(200, 'GET', `${url}/${id}`);
       assert.ok(allowed.includes(seq), `checkpoint ${id} is ${seq}, not ${allowed}`);
     }
   }
-  for (const wire of wires) wire.mend();
-  return found.size;
+  return found;
 }
 
 test('20,000 documents sync live both ways through two kills: none lost, none twice', async (t) => {
@@ -114,22 +147,35 @@ test('20,000 documents sync live both ways through two kills: none lost, none tw
   for (const share of [0.25, 0.6]) {
     const reached = Promise.race(syncs.map((sync) => event(sync, 'change', pushed(share * 2 * EACH))));
     await within(SYNC_MS, `${share * 100} % of the documents pushed`, reached);
-    const there = await killAndCheck(url, wires);
-    assert.ok(there < 2 * EACH, 'the kill came in the middle');
-    t.diagnostic(`killed at ${there} documents on the server`);
+    const sent = await killUnderLoad(url, wires, `load${share * 100}`);
+    await server.restart();
+    const found = await check(url, wires, sent);
+    const there = [...found.keys()].filter((id) => expected.has(id)).length;
+    assert.ok(there < expected.size, 'the kill came in the middle');
+    await server.expect(404, 'GET', `${url}/load${share * 100}-upload`);
+
+    const open = sent.filter(({ status }) => status === undefined).length;
+    t.diagnostic(`killed at ${found.size} documents; unanswered ${broken(wires).join(', ')}; ${open} of ${sent.length} of the load`);
+    assert.ok(open > 0, 'the kill came while documents were being written');
+    // A client that got no answer sends the same again.
+    const again = { docs: sent.map(({ doc }) => doc), new_edits: false };
+    assert.deepEqual(await server.expect(201, 'POST', `${url}/_bulk_docs`, { body: again }), []);
+    for (const { doc } of sent) expected.set(doc._id, doc._rev);
+    for (const wire of wires) wire.mend();
   }
 
-  const full = async (database) => (await database.info()).doc_count === LIVE && (await count(database)) === 2 * EACH;
+  const kept = expected.size - DELETED;
+  const full = async (database) => (await database.info()).doc_count === kept && (await count(database)) === expected.size;
   await eventually(SYNC_MS, 'all documents on the phone', [phone], () => full(phone));
   await eventually(SYNC_MS, 'all documents on the laptop', [laptop], () => full(laptop));
   for (const sync of syncs) await sync.stopped();
   for (const database of [phone, laptop, remote(url)]) same(await single(database), expected, database.name);
 
   const info = await server.expect(200, 'GET', url);
-  assert.deepEqual([info.doc_count, info.doc_del_count], [LIVE, 2 * EACH - LIVE]);
+  assert.deepEqual([info.doc_count, info.doc_del_count], [kept, DELETED]);
   for (const database of [phone, laptop]) {
-    const once = await replicate(database, url);
-    assert.equal(once.docs_written, 0, 'a last push has nothing to send');
+    const last = await replicate(database, url);
+    assert.equal(last.docs_written, 0, 'a last push has nothing to send');
   }
 });
 

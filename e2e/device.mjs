@@ -69,12 +69,15 @@ export function leaf(deleted, ...revs) {
   return { winner: revs[0], deleted: deleted === 'deleted', revs: [...revs].sort() };
 }
 
-/** One request: its path below the database, its query, its body, and the answer's status once there is one. */
+/**
+ * One request: its path below the database, its query, its body, and the answer's status once there is one. `isBroken` if
+ * it was sent and the server went away instead of answering.
+ */
 class Call {
   #json;
 
   constructor(method, path, query, body) {
-    Object.assign(this, { method, path, query, body, status: undefined });
+    Object.assign(this, { method, path, query, body, status: undefined, isBroken: false });
   }
 
   get json() {
@@ -86,8 +89,9 @@ class Call {
 export class Wire {
   calls = [];
   isCut = false;
-  #mended = Promise.resolve();
+  #mended = undefined;
   #mend = () => {};
+  #waiting = [];
 
   fetch = async (url, options = {}) => {
     const { pathname, searchParams } = new URL(url);
@@ -95,18 +99,24 @@ export class Wire {
     const call = new Call(options.method ?? 'GET', path, searchParams, options.body);
     this.calls.push(call);
     const response =
-      call.method === 'GET' && path === '' ? await this.#info(url, options) : await this.#send(url, options);
+      call.method === 'GET' && path === '' ? await this.#info(url, options) : await this.#send(call, url, options);
     call.status = response.status;
     return response;
   };
 
+  /** The server is about to go: what fails from now on until `mend()` is meant to. */
+  brace() {
+    this.#mended ??= new Promise((resolve) => (this.#mend = resolve));
+  }
+
   cut() {
+    this.brace();
     this.isCut = true;
-    this.#mended = new Promise((resolve) => (this.#mend = resolve));
   }
 
   mend() {
     this.isCut = false;
+    this.#mended = undefined;
     this.#mend();
   }
 
@@ -120,9 +130,26 @@ export class Wire {
     return this.calls.filter((call) => call.method === method && call.path.startsWith(path));
   }
 
-  #send(url, options) {
+  /** Resolves when the next request of `method` and `path` is sent. */
+  next(method, path) {
+    return new Promise((resolve) => this.#waiting.push({ method, path, resolve }));
+  }
+
+  async #send(call, url, options) {
     if (this.isCut) throw new TypeError('fetch failed: the wire is cut');
-    return PouchDB.fetch(url, options);
+    this.#tell(call);
+    try {
+      return await PouchDB.fetch(url, options);
+    } catch (error) {
+      call.isBroken = error.name !== 'AbortError';
+      throw error;
+    }
+  }
+
+  #tell(call) {
+    const isMeant = ({ method, path }) => call.method === method && call.path.startsWith(path);
+    for (const { resolve } of this.#waiting.filter(isMeant)) resolve(call);
+    this.#waiting = this.#waiting.filter((waiting) => !isMeant(waiting));
   }
 
   /**
@@ -131,12 +158,13 @@ export class Wire {
    */
   async #info(url, options) {
     for (;;) {
-      await this.#mended;
+      if (this.isCut) await this.#mended;
       try {
-        const response = await this.#send(url, options);
+        const response = await PouchDB.fetch(url, options);
         return new Response(await response.text(), { status: response.status, headers: [...response.headers] });
       } catch (error) {
-        if (!this.isCut) throw error;
+        if (this.#mended === undefined) throw error;
+        await this.#mended;
       }
     }
   }

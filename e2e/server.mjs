@@ -47,6 +47,11 @@ export class Server {
     this.names = 0;
   }
 
+  /** The running process. */
+  get pid() {
+    return this.child.pid;
+  }
+
   /** The URL of a database nobody else uses; it doesn't exist yet. */
   fresh(name) {
     this.names += 1;
@@ -81,6 +86,13 @@ export class Server {
     this.isExpectedToEnd = true;
     this.child.kill('SIGKILL');
     await this.exited;
+    this.child = undefined;
+  }
+
+  /** Like `kill`, by somebody else: resolves once the process is gone. */
+  async killed() {
+    this.isExpectedToEnd = true;
+    await within(STOP_MS, 'the server to be killed', this.exited);
     this.child = undefined;
   }
 

@@ -15,13 +15,13 @@ use crate::{
     error::Error,
 };
 use frame::Frame;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use params::{FeedKind, Params};
 use run::Run;
 use serde_json::Value;
 use tidegate_engine::Database;
-use tidegate_http::respond;
+use tidegate_http::{Body, respond};
 use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) async fn get(cx: &Context, db: &Database) -> Answer {
@@ -41,37 +41,25 @@ async fn answer(cx: &Context, db: &Database, params: Params) -> Answer {
     let (feed, frame) = (params.feed, Frame::of(params.feed));
     let mut run = Run::new(cx, db, params);
     if feed != FeedKind::Normal {
-        let permit = feed_permit(cx)?;
-        return Ok(stream(cx, run, frame, Some(permit)));
+        return Ok(stream(run.with_place(feed_place(cx)?), frame));
     }
     // Most are short: those go out whole.
-    let mut out = frame.head().to_vec();
-    if run.page(&mut out).await? {
-        return Ok(stream(cx, run.with_head(out), frame, None));
+    match run.first_page().await? {
+        Some(whole) => Ok(json(StatusCode::OK, whole)),
+        None => Ok(stream(run, frame)),
     }
-    run.write_end(&mut out).await?;
-    Ok(json(StatusCode::OK, out))
 }
 
-fn feed_permit(cx: &Context) -> Result<OwnedSemaphorePermit, Error> {
-    cx.shared.feeds.clone().try_acquire_owned().map_err(|_invalid| {
-        let reason = format!("more than {} feeds are open (feeds_max)", cx.shared.settings.feeds_max);
+fn feed_place(cx: &Context) -> Result<OwnedSemaphorePermit, Error> {
+    cx.shared.feeds.clone().try_acquire_owned().map_err(|_full| {
+        let reason = format!("more than {} feeds are open (max_feeds)", cx.shared.settings.feeds_max);
         Error::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", reason)
     })
 }
 
-fn stream(
-    cx: &Context,
-    run: Run,
-    frame: Frame,
-    permit: Option<OwnedSemaphorePermit>,
-) -> http::Response<tidegate_http::Body> {
-    let (sender, body) = respond::channel(4);
-    drop(cx.tasks.spawn(async move {
-        run.run(sender).await;
-        drop(permit);
-    }));
-    let mut response = respond::stream(StatusCode::OK, HeaderValue::from_static(frame.content_type()), body);
+fn stream(run: Run, frame: Frame) -> Response<Body> {
+    let content_type = HeaderValue::from_static(frame.content_type());
+    let mut response = respond::stream(StatusCode::OK, content_type, respond::pulled(run));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(frame.cache_control()));
     response
 }

@@ -3,6 +3,7 @@
 //! A stream that is dropped before it is [finished](Sender::finish) ends in an error, so that the connection is cut and
 //! the client can tell half an answer from a whole one. There is no way to end it well by accident.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -22,6 +23,28 @@ pub enum Body {
     Full(Bytes),
     /// Made while it is sent; see [`channel`].
     Stream(StreamBody),
+    /// Made when the connection asks for it; see [`pulled`].
+    Pulled(PulledBody),
+}
+
+/// Makes a body piece by piece, as fast as the client takes it: no task, no queue. Dropped when the client goes.
+pub trait Source: Send + 'static {
+    /// The next piece, not empty; `None` at the end. An error cuts the response.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Aborted>> + Send;
+}
+
+/// A body that a [`Source`] makes.
+pub struct PulledBody {
+    /// What makes the next piece; none behind the last.
+    next: Option<Step>,
+}
+
+type Step = Pin<Box<dyn Future<Output = Stepped> + Send>>;
+
+enum Stepped {
+    Piece(Bytes, Step),
+    End,
+    Aborted,
 }
 
 /// The receiving end of [`channel`].
@@ -57,6 +80,21 @@ pub struct Aborted;
 pub fn channel(chunks_max: usize) -> (Sender, Body) {
     let (sender, items) = mpsc::channel(chunks_max.max(1));
     (Sender { items: sender }, Body::Stream(StreamBody { items, done: false }))
+}
+
+/// A body that `source` makes.
+pub fn pulled(source: impl Source) -> Body {
+    Body::Pulled(PulledBody { next: Some(step(source)) })
+}
+
+fn step(mut source: impl Source) -> Step {
+    Box::pin(async move {
+        match source.next().await {
+            Ok(Some(piece)) => Stepped::Piece(piece, step(source)),
+            Ok(None) => Stepped::End,
+            Err(Aborted) => Stepped::Aborted,
+        }
+    })
 }
 
 /// A JSON response with its length.
@@ -141,6 +179,7 @@ impl http_body::Body for Body {
                 Poll::Ready((!content.is_empty()).then(|| Ok(Frame::data(content))))
             }
             Self::Stream(stream) => stream.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
+            Self::Pulled(pulled) => pulled.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
         }
     }
 
@@ -149,6 +188,7 @@ impl http_body::Body for Body {
             Self::Empty => true,
             Self::Full(content) => content.is_empty(),
             Self::Stream(stream) => stream.done,
+            Self::Pulled(pulled) => pulled.next.is_none(),
         }
     }
 
@@ -156,7 +196,7 @@ impl http_body::Body for Body {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(content) => SizeHint::with_exact(content.len() as u64),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Pulled(_) => SizeHint::default(),
         }
     }
 }
@@ -173,6 +213,28 @@ impl StreamBody {
             Some(Item::End) => None,
             None => Some(Err(Aborted)),
         })
+    }
+}
+
+impl PulledBody {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        let Some(next) = &mut self.next else { return Poll::Ready(None) };
+        let stepped = ready!(next.as_mut().poll(cx));
+        self.next = None;
+        Poll::Ready(match stepped {
+            Stepped::Piece(piece, next) => {
+                self.next = Some(next);
+                Some(Ok(piece))
+            }
+            Stepped::End => None,
+            Stepped::Aborted => Some(Err(Aborted)),
+        })
+    }
+}
+
+impl fmt::Debug for PulledBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PulledBody").field("done", &self.next.is_none()).finish_non_exhaustive()
     }
 }
 
@@ -211,6 +273,34 @@ mod tests {
         assert_eq!(sender.send(Bytes::from_static(b"b")).await, Err(ClientGone));
         assert_eq!(sender.send(Bytes::new()).await, Err(ClientGone));
         assert_eq!(sender.finish().await, Err(ClientGone));
+    }
+
+    struct Countdown(u8, Result<(), Aborted>);
+
+    impl Source for Countdown {
+        async fn next(&mut self) -> Result<Option<Bytes>, Aborted> {
+            if self.0 == 0 {
+                return self.1.map(|()| None);
+            }
+            self.0 -= 1;
+            Ok(Some(Bytes::from(vec![b'0' + self.0])))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_is_asked_until_its_end() {
+        let mut body = pulled(Countdown(3, Ok(())));
+        assert!(!http_body::Body::is_end_stream(&body));
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "2");
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "10");
+    }
+
+    #[tokio::test]
+    async fn a_source_that_fails_cuts_the_response() {
+        let mut body = pulled(Countdown(1, Err(Aborted)));
+        assert!(body.frame().await.unwrap().is_ok());
+        assert_eq!(body.frame().await.unwrap().unwrap_err(), Aborted);
+        assert!(body.frame().await.is_none());
     }
 
     #[tokio::test]

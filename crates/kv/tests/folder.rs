@@ -146,8 +146,8 @@ fn copy_store(from: &Path, to: &Path) {
     for name in ["FORMAT", "lock", "tree.redb"] {
         fs::copy(from.join(name), to.join(name)).unwrap();
     }
-    for entry in fs::read_dir(from.join("log")).unwrap() {
-        let path = entry.unwrap().path();
+    let entries = fs::read_dir(from.join("log")).unwrap().map(|entry| entry.unwrap().path());
+    for path in entries.filter(|path| path.extension().is_some_and(|extension| extension == "log")) {
         fs::copy(&path, to.join("log").join(path.file_name().unwrap())).unwrap();
     }
 }

@@ -92,7 +92,8 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn count_changes(&self, after: Seq, count_max: usize) -> Result<u64, Error> {
-        let meta = self.0.meta(&self.0.snapshot()?).await?;
+        let snapshot = self.0.snapshot()?;
+        let meta = self.0.meta(&snapshot).await?;
         let sequences = meta.update_seq.get().saturating_sub(after.get());
         let documents = meta.doc_count + meta.doc_del_count;
         if after == Seq::ZERO || sequences == 0 {
@@ -104,8 +105,8 @@ impl Database {
             ControlFlow::Continue(())
         };
         let range = self.0.keys.sequences(after, meta.update_seq);
-        self.0.snapshot()?.scan_with(range, Direction::Forward, count_max, visit).await?;
-        Ok(if count < count_max as u64 { count } else { documents.min(sequences).max(count) })
+        snapshot.scan_with(range, Direction::Forward, count_max.saturating_add(1), visit).await?;
+        Ok(if count > count_max as u64 { documents.min(sequences) } else { count })
     }
 }
 
@@ -136,6 +137,9 @@ impl Feed {
     }
 
     /// Waits until there may be something after [`Feed::since`]. Cancel safe.
+    ///
+    /// # Errors
+    /// There will be nothing more.
     pub async fn changed(&mut self) -> Result<(), FeedEnd> {
         let since = self.since;
         let published = self.published.wait_for(|published| published.deleted || published.seq > since).await;

@@ -4,7 +4,7 @@ use crate::{
     Attachment, AttachmentDigest, Change, Database, Encoding, Error, Staged,
     commit::{Draft, Proposal, Stop},
     keys::Keys,
-    record::{AttachmentRecord, BodyRecord, DocumentRecord},
+    record::{AttachmentRecord, BodyRecord, ChangeRecord, DocumentRecord},
 };
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
@@ -157,7 +157,7 @@ fn apply(
     for body in record.tree.stem(usize::try_from(draft.meta.revs_limit).unwrap_or(usize::MAX)) {
         release_body(keys, body, draft)?;
     }
-    put_document(keys, &edit.id, record, before, draft)?;
+    put_document(keys, &edit.id, record, before, draft);
     Ok(Written { rev, seq: Some(seq) })
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn put_document(
     mut record: DocumentRecord,
     before: Option<bool>,
     draft: &mut Draft<'_>,
-) -> Result<(), Stop> {
+) {
     if before.is_some() {
         draft.delete(keys.sequence(record.seq));
     }
@@ -196,14 +196,13 @@ pub(crate) fn put_document(
     let key = keys.document(id.as_str());
     let Some(bytes) = record.encode() else {
         draft.delete(key);
-        return Ok(());
+        return;
     };
     draft.put(key, bytes);
     if let Some(change) = Change::of(seq, id, &record.tree) {
-        draft.put(keys.sequence(seq), crate::record::ChangeRecord::encode(&change));
+        draft.put(keys.sequence(seq), ChangeRecord::encode(&change));
         draft.announce(change);
     }
-    Ok(())
 }
 
 /// Moves a document between the counters of the live and of the deleted.

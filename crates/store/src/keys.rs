@@ -109,11 +109,11 @@ impl Keys {
     fn texts(&self, tag: u8, start: Bound<&str>, end: Bound<&str>) -> KeyRange {
         let start = match start {
             Bound::Unbounded => Bound::Included(self.key(tag, &[])),
-            bound => bound.map(|text| self.key(tag, text.as_bytes())),
+            Bound::Included(_) | Bound::Excluded(_) => start.map(|text| self.key(tag, text.as_bytes())),
         };
         let end = match end {
             Bound::Unbounded => Bound::Excluded(self.key(tag + 1, &[])),
-            bound => bound.map(|text| self.key(tag, text.as_bytes())),
+            Bound::Included(_) | Bound::Excluded(_) => end.map(|text| self.key(tag, text.as_bytes())),
         };
         KeyRange { start, end }
     }
@@ -127,6 +127,10 @@ impl Keys {
         self.key(Self::BODY, &seq.get().to_be_bytes())
     }
 
+    pub(crate) fn bodies(&self) -> KeyRange {
+        KeyRange::prefix(self.key(Self::BODY, &[]))
+    }
+
     pub(crate) fn sequence(&self, seq: Seq) -> Vec<u8> {
         self.key(Self::SEQUENCE, &seq.get().to_be_bytes())
     }
@@ -136,7 +140,7 @@ impl Keys {
         KeyRange { start: Bound::Excluded(self.sequence(after)), end: Bound::Included(self.sequence(until)) }
     }
 
-    /// The sequence in a key of the sequence index.
+    /// The sequence in a key of the sequence index, or in that of a body.
     pub(crate) fn seq_in(&self, key: &[u8]) -> Option<Seq> {
         let number = key.get(self.prefix.len() + 1..)?.try_into().ok()?;
         Some(Seq::new(u64::from_be_bytes(number)))
@@ -146,12 +150,32 @@ impl Keys {
         self.key(Self::ATTACHMENT, digest.as_bytes())
     }
 
+    pub(crate) fn attachments(&self) -> KeyRange {
+        KeyRange::prefix(self.key(Self::ATTACHMENT, &[]))
+    }
+
+    /// The digest in an attachment's key.
+    pub(crate) fn digest_in(&self, key: &[u8]) -> Option<AttachmentDigest> {
+        Some(AttachmentDigest::new(key.get(self.prefix.len() + 1..)?.try_into().ok()?))
+    }
+
     pub(crate) fn chunk(&self, blob: u128, index: u32) -> Vec<u8> {
         self.key(Self::CHUNK, &[blob.to_be_bytes().as_slice(), &index.to_be_bytes()].concat())
     }
 
     pub(crate) fn chunks(&self, blob: u128) -> KeyRange {
         KeyRange { start: Bound::Included(self.chunk(blob, 0)), end: Bound::Included(self.chunk(blob, u32::MAX)) }
+    }
+
+    /// The chunks of all contents.
+    pub(crate) fn chunks_all(&self) -> KeyRange {
+        KeyRange::prefix(self.key(Self::CHUNK, &[]))
+    }
+
+    /// The blob and the index in a chunk's key.
+    pub(crate) fn chunk_in(&self, key: &[u8]) -> Option<(u128, u32)> {
+        let (blob, index) = key.get(self.prefix.len() + 1..)?.split_first_chunk()?;
+        Some((u128::from_be_bytes(*blob), u32::from_be_bytes(index.try_into().ok()?)))
     }
 
     pub(crate) fn upload(&self, blob: u128) -> Vec<u8> {

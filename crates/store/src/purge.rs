@@ -44,7 +44,7 @@ fn apply(keys: Keys, id: &DocId, revs: &[Rev], draft: &mut Draft<'_>) -> Result<
             release_body(keys, body, draft)?;
         }
         draft.meta.purge_seq += 1;
-        put_document(keys, id, record, before, draft)?;
+        put_document(keys, id, record, before, draft);
     }
     Ok(Purged { id: id.clone(), revs: purge.revs })
 }

@@ -5,18 +5,16 @@ use super::{
     params::{FeedKind, Params, Style, Wait},
 };
 use crate::{context::Context, database::wire_seq, document::render::render, error::Error};
-use std::time::Duration;
+use bytes::Bytes;
 use tidegate_engine::{Change, Database, Feed, Order};
-use tidegate_http::respond::Sender;
+use tidegate_http::respond::{Aborted, Source};
 use tidegate_json::write_string;
 use tidegate_types::{Rev, Seq};
-use tokio::time::{Instant, timeout};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Changes read at once.
 const PAGE: usize = 1_000;
-/// The longest a client may take to read what it was sent before the feed gives it up.
-const SEND_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A feed under way.
 pub(crate) struct Run {
@@ -24,13 +22,31 @@ pub(crate) struct Run {
     params: Params,
     frame: Frame,
     feed: Feed,
+    phase: Phase,
     /// Up to where the changes that were there at the beginning go.
     until: Seq,
     /// The sequence to go on from.
     last: Seq,
     rows: usize,
-    head: Vec<u8>,
+    /// What is written and not yet sent.
+    out: Vec<u8>,
+    /// Since when nothing was sent.
+    quiet_since: Instant,
     draining: CancellationToken,
+    /// Its place among the feeds that may be open.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// How far a feed has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// What was there at the beginning is being sent.
+    Reading,
+    /// It waits for changes.
+    Following,
+    /// Its last words are due.
+    Ending,
+    Ended,
 }
 
 /// What a wait came to.
@@ -40,22 +56,85 @@ enum Waited {
     Over,
 }
 
+impl Source for Run {
+    async fn next(&mut self) -> Result<Option<Bytes>, Aborted> {
+        while self.phase != Phase::Ended {
+            if let Err(Error(error)) = self.advance().await {
+                // The response is cut: a client must not take it for whole.
+                tracing::error!(%error, "a changes feed failed");
+                return Err(Aborted);
+            }
+            if !self.out.is_empty() {
+                self.quiet_since = Instant::now();
+                return Ok(Some(std::mem::take(&mut self.out).into()));
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl Run {
     pub(crate) fn new(cx: &Context, db: &Database, params: Params) -> Self {
         let frame = Frame::of(params.feed);
         let feed = db.follow(params.since);
         let (until, last) = (db.update_seq(), params.since);
-        let (db, head, draining) = (db.clone(), frame.head().to_vec(), cx.draining.clone());
-        Self { db, params, frame, feed, until, last, rows: 0, head, draining }
+        let (db, out, draining) = (db.clone(), frame.head().to_vec(), cx.draining.clone());
+        let (phase, quiet_since, place) = (Phase::Reading, Instant::now(), None);
+        Self { db, params, frame, feed, phase, until, last, rows: 0, out, quiet_since, draining, place }
     }
 
-    /// What was written before the loop began.
-    pub(crate) fn with_head(self, head: Vec<u8>) -> Self {
-        Self { head, ..self }
+    /// Keeps its place until it ends.
+    pub(crate) fn with_place(self, place: OwnedSemaphorePermit) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    /// Reads the first page; if there is no more, the whole feed.
+    pub(crate) async fn first_page(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        self.advance().await?;
+        if self.phase != Phase::Ending {
+            return Ok(None);
+        }
+        self.advance().await?;
+        Ok(Some(std::mem::take(&mut self.out)))
+    }
+
+    /// Does the next thing: a page, a wait, or the end.
+    async fn advance(&mut self) -> Result<(), Error> {
+        let mut out = std::mem::take(&mut self.out);
+        let advanced = self.advance_into(&mut out).await;
+        self.out = out;
+        advanced
+    }
+
+    async fn advance_into(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
+        match self.phase {
+            Phase::Reading => {
+                if !self.page(out).await? {
+                    self.phase = if self.goes_on() { Phase::Following } else { Phase::Ending };
+                }
+            }
+            Phase::Following => {
+                match self.wait().await {
+                    Waited::Changed => self.follow(out).await?,
+                    Waited::Heartbeat => out.extend_from_slice(self.frame.heartbeat()),
+                    Waited::Over => self.phase = Phase::Ending,
+                }
+                if !self.goes_on() {
+                    self.phase = Phase::Ending;
+                }
+            }
+            Phase::Ending => {
+                self.write_end(out).await?;
+                self.place = None;
+                self.phase = Phase::Ended;
+            }
+            Phase::Ended => {}
+        }
+        Ok(())
     }
 
     /// Writes the next changes of those there at the beginning. Whether there are more.
-    pub(crate) async fn page(&mut self, out: &mut Vec<u8>) -> Result<bool, Error> {
+    async fn page(&mut self, out: &mut Vec<u8>) -> Result<bool, Error> {
         if self.is_full() || self.last >= self.until && self.params.order == Order::Ascending {
             return Ok(false);
         }
@@ -79,42 +158,6 @@ impl Run {
         Ok(more && !self.is_full())
     }
 
-    /// Runs until the client goes, the feed's end is reached, or the server drains.
-    pub(crate) async fn run(mut self, sender: Sender) {
-        match self.run_to_end(&sender).await {
-            Ok(()) => drop(timeout(SEND_TIMEOUT, sender.finish()).await),
-            Err(Ended::ClientGone) => {}
-            // The response is cut: a client must not take it for whole.
-            Err(Ended::Failed(Error(error))) => tracing::error!(%error, "a changes feed failed"),
-        }
-    }
-
-    async fn run_to_end(&mut self, sender: &Sender) -> Result<(), Ended> {
-        let mut out = std::mem::take(&mut self.head);
-        while self.page(&mut out).await? {
-            send(sender, &mut out).await?;
-        }
-        send(sender, &mut out).await?;
-        let mut deadline = Instant::now();
-        while self.goes_on() {
-            deadline = match self.wait(sender, deadline).await? {
-                Waited::Changed => {
-                    self.follow(&mut out).await?;
-                    send(sender, &mut out).await?;
-                    Instant::now()
-                }
-                Waited::Heartbeat => {
-                    out.extend_from_slice(self.frame.heartbeat());
-                    send(sender, &mut out).await?;
-                    Instant::now()
-                }
-                Waited::Over => break,
-            };
-        }
-        self.write_end(&mut out).await?;
-        send(sender, &mut out).await
-    }
-
     /// Whether there is something to wait for.
     fn goes_on(&self) -> bool {
         match self.params.feed {
@@ -128,8 +171,8 @@ impl Run {
         self.rows >= self.params.limit
     }
 
-    /// Waits for a change, at the longest until the timeout or heartbeat counted from `since`.
-    async fn wait(&mut self, sender: &Sender, since: Instant) -> Result<Waited, Ended> {
+    /// Waits for a change, at the longest as long as the timeout or the heartbeat says.
+    async fn wait(&mut self) -> Waited {
         let (period, over) = match self.params.wait {
             Wait::Timeout(period) => (period, Waited::Over),
             Wait::Heartbeat(period) => (period, Waited::Heartbeat),
@@ -138,10 +181,9 @@ impl Run {
             self.feed = self.db.follow(self.last);
         }
         tokio::select! {
-            changed = self.feed.changed() => Ok(changed.map_or(Waited::Over, |()| Waited::Changed)),
-            () = tokio::time::sleep_until(since + period) => Ok(over),
-            () = self.draining.cancelled() => Ok(Waited::Over),
-            () = sender.closed() => Err(Ended::ClientGone),
+            changed = self.feed.changed() => changed.map_or(Waited::Over, |()| Waited::Changed),
+            () = tokio::time::sleep_until(self.quiet_since + period) => over,
+            () = self.draining.cancelled() => Waited::Over,
         }
     }
 
@@ -185,7 +227,7 @@ impl Run {
         Ok(())
     }
 
-    pub(crate) async fn write_end(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+    async fn write_end(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         let pending = match self.db.pending(self.last).await {
             Err(tidegate_engine::Error::NoDatabase(_)) => 0,
             pending => pending?,
@@ -219,33 +261,4 @@ fn write_rev(rev: &Rev, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"rev\":\"");
     out.extend_from_slice(rev.to_string().as_bytes());
     out.extend_from_slice(b"\"}");
-}
-
-/// Why a feed stopped in the middle.
-enum Ended {
-    ClientGone,
-    Failed(Error),
-}
-
-impl From<Error> for Ended {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<tidegate_engine::Error> for Ended {
-    fn from(error: tidegate_engine::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-/// Sends what was written. A client that doesn't read for long is given up.
-async fn send(sender: &Sender, out: &mut Vec<u8>) -> Result<(), Ended> {
-    if out.is_empty() {
-        return Ok(());
-    }
-    match timeout(SEND_TIMEOUT, sender.send(std::mem::take(out).into())).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(Ended::ClientGone),
-    }
 }

@@ -99,3 +99,78 @@ fn insert_run(table: &mut Table<'_, &'static [u8], &'static [u8]>, run: &[Point<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use redb::{Database, ReadableTable, TableDefinition, backends::InMemoryBackend};
+
+    use super::*;
+
+    const TABLE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("table");
+
+    /// A stretch of rows under rising numbers, or single ones: the first number, how many, how far apart, and the length
+    /// of their values, if they aren't removed.
+    type Stretch = (u16, u16, u16, Option<usize>);
+
+    fn stretch() -> impl Strategy<Value = Stretch> {
+        let length = prop_oneof![3 => (0usize..1500).prop_map(Some), 1 => Just(None)];
+        (0u16..600, 1u16..40, 1u16..3, length)
+    }
+
+    fn writes(batch: &[Stretch]) -> Vec<(Vec<u8>, Option<Bytes>)> {
+        let rows = batch.iter().flat_map(|&(first, count, step, length)| {
+            let value = length.map(|length| Bytes::from(vec![7; length]));
+            (0..count).map(move |at| ([&b"row"[..], &(first + at * step).to_be_bytes()].concat(), value.clone()))
+        });
+        rows.collect()
+    }
+
+    fn check(batches: &[Vec<Stretch>]) {
+        let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        let mut model = BTreeMap::new();
+        for batch in batches {
+            let writes = writes(batch);
+            let change = database.begin_write().unwrap();
+            let mut points = Points::default();
+            for (key, value) in &writes {
+                points.push(key, value.as_ref());
+                match value {
+                    Some(value) => drop(model.insert(key.clone(), value.to_vec())),
+                    None => drop(model.remove(key)),
+                }
+            }
+            points.apply(&mut change.open_table(TABLE).unwrap()).unwrap();
+            let table = change.open_table(TABLE).unwrap();
+            let rows =
+                table.iter().unwrap().map(|row| row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())));
+            assert!(rows.map(Result::unwrap).eq(model.clone()));
+            drop(table);
+            change.commit().unwrap();
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn batches_do_what_a_map_does(batches in prop::collection::vec(prop::collection::vec(stretch(), 1..6), 1..8)) {
+            check(&batches);
+        }
+    }
+
+    #[test]
+    fn a_run_ends_where_its_last_key_is_written_again() {
+        let value = Some(&b""[..]);
+        let keys = |text: &'static str| text.split(' ').map(|key| (key.as_bytes(), value)).collect::<Vec<_>>();
+        let check = |text, length| assert_eq!(run_length(&keys(text)), length, "{text}");
+        check("a01 a02 a03 b04", 3);
+        check("a01 a02 a02 a03", 1);
+        check("a01 a01 a02", 0);
+        check("a01 a2 a03", 1);
+        check("a0101 a0102 a0201", 2);
+        assert_eq!(run_length(&[(b"a1", value), (b"a2", None), (b"a3", value)]), 1);
+    }
+}

@@ -1,5 +1,7 @@
 //! A conversation with the server, written down.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice, reason = "a test that cannot go on may panic")]
+
 use tempfile::TempDir;
 use tidegate_testkit::{
     http::{Client, Response},

@@ -1,0 +1,390 @@
+//! Checking a database: whether its records agree with each other.
+//!
+//! For `doctor`, for tests, and for tools that cut the power. A sound database has no [`Inconsistency`], whatever
+//! crashed and whenever; uploads under way are none.
+
+use crate::{
+    AttachmentDigest, Corrupt, Database, Error,
+    changes::Change,
+    keys::Keys,
+    read::winner_of,
+    record::{AttachmentRecord, BodyRecord, ChangeRecord, DocumentHead, DocumentRecord, Meta},
+    upload::CHUNK_BYTES,
+};
+use bytes::Bytes;
+use md5::{Digest as _, Md5};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::Bound,
+};
+use tidegate_kv::{Direction, KeyRange, Snapshot};
+use tidegate_types::{DocId, Rev, Seq};
+
+/// Rows read at once; chunks are large.
+const ROWS_AT_ONCE: usize = 500;
+const CHUNKS_AT_ONCE: usize = 16;
+/// Inconsistencies told of.
+const FOUND_MAX: usize = 1_000;
+
+/// Two records that don't agree, or one that can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Inconsistency {
+    /// No version of this program wrote a record.
+    #[error("{0}, at key {1:?}")]
+    Unreadable(Corrupt, Bytes),
+    /// A revision stands in a document's tree more than once.
+    #[error("document {0}: revision {1} is in its tree more than once")]
+    RepeatedRevision(DocId, Rev),
+    /// What plain reads are told of a document isn't what its tree says.
+    #[error("document {0}: its head doesn't say what its tree does")]
+    Head(DocId),
+    /// A document's row in the sequence index is missing, or says something else than the document.
+    #[error("document {0}: its row at sequence {1} is missing or differs")]
+    ChangeRow(DocId, Seq),
+    /// A row of the sequence index that isn't a document's latest change.
+    #[error("sequence {1} is not the latest of document {0}")]
+    StrayChange(DocId, Seq),
+    /// A revision's body is missing.
+    #[error("document {0}: the body at sequence {1} is missing")]
+    NoBody(DocId, Seq),
+    /// A body that no revision, or a second one, refers to.
+    #[error("the body at sequence {0} belongs to no revision or to two")]
+    StrayBody(Seq),
+    /// An attachment that bodies refer to hasn't got a record.
+    #[error("attachment {0:?} is missing")]
+    NoAttachment(AttachmentDigest),
+    /// An attachment isn't referred to as often as it says.
+    #[error("attachment {digest:?} says it has {recorded} references and has {counted}")]
+    References {
+        /// The attachment.
+        digest: AttachmentDigest,
+        /// What its record says.
+        recorded: u64,
+        /// How many there are.
+        counted: u64,
+    },
+    /// An attachment's content is missing, cut short, or not what was stored.
+    #[error("the content of attachment {0:?} is missing, cut short or altered")]
+    Content(AttachmentDigest),
+    /// Content that belongs to no attachment and to no upload.
+    #[error("the chunks of blob {0:032x} belong to no attachment")]
+    StrayChunks(u128),
+    /// A counter isn't what counting comes to.
+    #[error("{counter} is {recorded} and should be {counted}")]
+    Counter {
+        /// Which.
+        counter: Counter,
+        /// What the database says.
+        recorded: u64,
+        /// What counting comes to.
+        counted: u64,
+    },
+}
+
+/// A counter that a database keeps of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Of live documents.
+    Documents,
+    /// Of deleted documents.
+    DeletedDocuments,
+    /// The greatest sequence; at least that of the last row of the sequence index.
+    UpdateSeq,
+    /// Bytes of bodies.
+    BodyBytes,
+    /// Bytes of attachments.
+    AttachmentBytes,
+}
+
+impl fmt::Display for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Documents => "the number of documents",
+            Self::DeletedDocuments => "the number of deleted documents",
+            Self::UpdateSeq => "the update sequence",
+            Self::BodyBytes => "the bytes of bodies",
+            Self::AttachmentBytes => "the bytes of attachments",
+        })
+    }
+}
+
+impl Database {
+    /// Reads everything there is, as it is at one moment, and tells what doesn't agree: at most the first thousand.
+    ///
+    /// Takes as long as reading the whole database, and memory for every document's id and every attachment's digest.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn check(&self) -> Result<Vec<Inconsistency>, Error> {
+        let snapshot = self.0.snapshot()?;
+        let meta = self.0.meta(&snapshot).await?;
+        let mut check = Check { snapshot, keys: self.0.keys, tally: Tally::default(), found: Vec::new() };
+        check.documents().await?;
+        check.changes().await?;
+        check.bodies().await?;
+        check.attachments().await?;
+        check.chunks().await?;
+        check.counters(&meta);
+        Ok(check.found)
+    }
+}
+
+/// A check under way.
+struct Check {
+    snapshot: Snapshot,
+    keys: Keys,
+    tally: Tally,
+    found: Vec<Inconsistency>,
+}
+
+/// What has been counted, and what is still to be met.
+#[derive(Default)]
+struct Tally {
+    live: u64,
+    deleted: u64,
+    last_seq: Seq,
+    body_bytes: u64,
+    attachment_bytes: u64,
+    /// Bodies that revisions refer to and that haven't been met.
+    bodies: BTreeMap<Seq, DocId>,
+    references: BTreeMap<AttachmentDigest, u64>,
+    blobs: BTreeMap<u128, Blob>,
+}
+
+/// Content whose chunks haven't all been met.
+struct Blob {
+    digest: AttachmentDigest,
+    length: u64,
+}
+
+/// A range read page by page.
+struct Pages {
+    range: KeyRange,
+    rows: usize,
+}
+
+impl Pages {
+    /// The next rows; none at the end.
+    async fn next(&mut self, snapshot: &Snapshot) -> Result<Vec<(Bytes, Bytes)>, Error> {
+        tokio::task::yield_now().await;
+        let rows = snapshot.scan(self.range.clone(), Direction::Forward, self.rows).await?;
+        if let Some((last, _)) = rows.last() {
+            self.range.start = Bound::Excluded(last.to_vec());
+        }
+        Ok(rows)
+    }
+}
+
+impl Check {
+    fn report(&mut self, inconsistency: Inconsistency) {
+        if self.found.len() < FOUND_MAX {
+            self.found.push(inconsistency);
+        }
+    }
+
+    /// The value, unless it can't be read: that is reported.
+    fn readable<T>(&mut self, key: &Bytes, decoded: Result<T, Corrupt>) -> Option<T> {
+        decoded.map_err(|corrupt| self.report(Inconsistency::Unreadable(corrupt, key.clone()))).ok()
+    }
+
+    async fn documents(&mut self) -> Result<(), Error> {
+        let mut pages = Pages { range: self.keys.documents(Bound::Unbounded, Bound::Unbounded), rows: ROWS_AT_ONCE };
+        loop {
+            let rows = pages.next(&self.snapshot).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for (key, value) in rows {
+                let id = self.keys.id_in(&key).and_then(|id| id.parse::<DocId>().ok());
+                let id = id.ok_or(Corrupt { record: "document", what: "illegal id" });
+                let Some(id) = self.readable(&key, id) else { continue };
+                let decoded = DocumentHead::decode(&value).and_then(|head| Ok((head, DocumentRecord::decode(&value)?)));
+                let Some((head, record)) = self.readable(&key, decoded) else { continue };
+                self.document(id, &head, &record).await?;
+            }
+        }
+    }
+
+    async fn document(&mut self, id: DocId, head: &DocumentHead, record: &DocumentRecord) -> Result<(), Error> {
+        let change = Change::of(record.seq, &id, &record.tree);
+        let agrees = change.as_ref().is_some_and(|change| {
+            (&change.winner, change.deleted, change.winner_body) == (&head.winner, head.deleted, head.winner_body)
+        });
+        if !agrees {
+            self.report(Inconsistency::Head(id.clone()));
+        }
+        let row = self.snapshot.get(&self.keys.sequence(record.seq)).await?;
+        if row.and_then(|row| ChangeRecord::decode(record.seq, &row).ok()) != change {
+            self.report(Inconsistency::ChangeRow(id.clone(), record.seq));
+        }
+        let counter = if head.deleted { &mut self.tally.deleted } else { &mut self.tally.live };
+        *counter += 1;
+        let mut met = BTreeSet::new();
+        for node in record.tree.nodes() {
+            if !met.insert(&node.rev) {
+                self.report(Inconsistency::RepeatedRevision(id.clone(), node.rev.clone()));
+            }
+            let Some(seq) = node.body.stored() else { continue };
+            if self.tally.bodies.insert(seq, id.clone()).is_some() {
+                self.report(Inconsistency::StrayBody(seq));
+            }
+        }
+        Ok(())
+    }
+
+    async fn changes(&mut self) -> Result<(), Error> {
+        let mut pages = Pages { range: self.keys.sequences(Seq::ZERO, Seq::MAX), rows: ROWS_AT_ONCE };
+        loop {
+            let rows = pages.next(&self.snapshot).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for (key, value) in rows {
+                let seq = self.keys.seq_in(&key).unwrap_or_default();
+                self.tally.last_seq = seq;
+                let Some(change) = self.readable(&key, ChangeRecord::decode(seq, &value)) else { continue };
+                let document = self.snapshot.get(&self.keys.document(change.id.as_str())).await?;
+                let latest = document.and_then(|bytes| winner_of(&bytes).ok()).map(|winner| winner.seq);
+                if latest != Some(seq) {
+                    self.report(Inconsistency::StrayChange(change.id, seq));
+                }
+            }
+        }
+    }
+
+    async fn bodies(&mut self) -> Result<(), Error> {
+        let mut pages = Pages { range: self.keys.bodies(), rows: ROWS_AT_ONCE };
+        loop {
+            let rows = pages.next(&self.snapshot).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for (key, value) in rows {
+                let seq = self.keys.seq_in(&key).unwrap_or_default();
+                if self.tally.bodies.remove(&seq).is_none() {
+                    self.report(Inconsistency::StrayBody(seq));
+                }
+                self.tally.body_bytes += value.len() as u64;
+                let Some(body) = self.readable(&key, BodyRecord::decode(&value)) else { continue };
+                for attachment in body.attachments {
+                    *self.tally.references.entry(attachment.digest).or_default() += 1;
+                }
+            }
+        }
+        for (seq, id) in std::mem::take(&mut self.tally.bodies) {
+            self.report(Inconsistency::NoBody(id, seq));
+        }
+        Ok(())
+    }
+
+    async fn attachments(&mut self) -> Result<(), Error> {
+        let mut pages = Pages { range: self.keys.attachments(), rows: ROWS_AT_ONCE };
+        loop {
+            let rows = pages.next(&self.snapshot).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for (key, value) in rows {
+                let digest = self.keys.digest_in(&key).ok_or(Corrupt { record: "attachment", what: "illegal key" });
+                let Some(digest) = self.readable(&key, digest) else { continue };
+                let counted = self.tally.references.remove(&digest).unwrap_or(0);
+                let Some(record) = self.readable(&key, AttachmentRecord::decode(&value)) else { continue };
+                let AttachmentRecord { blob, stored_length: length, references: recorded } = record;
+                if recorded != counted {
+                    self.report(Inconsistency::References { digest, recorded, counted });
+                }
+                self.tally.attachment_bytes += length;
+                self.tally.blobs.insert(blob, Blob { digest, length });
+            }
+        }
+        for (digest, _) in std::mem::take(&mut self.tally.references) {
+            self.report(Inconsistency::NoAttachment(digest));
+        }
+        Ok(())
+    }
+
+    async fn chunks(&mut self) -> Result<(), Error> {
+        let uploads = self.snapshot.scan(self.keys.uploads(), Direction::Forward, usize::MAX).await?;
+        let uploads: BTreeSet<u128> = uploads.iter().filter_map(|(key, _)| self.keys.blob_in(key)).collect();
+        let mut pages = Pages { range: self.keys.chunks_all(), rows: CHUNKS_AT_ONCE };
+        let mut content = Content::default();
+        loop {
+            let rows = pages.next(&self.snapshot).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for (key, chunk) in rows {
+                let place = self.keys.chunk_in(&key).ok_or(Corrupt { record: "chunk", what: "illegal key" });
+                let Some((blob, index)) = self.readable(&key, place) else { continue };
+                if blob != content.blob {
+                    let whole = std::mem::replace(&mut content, Content { blob, ..Content::default() });
+                    self.content(whole, &uploads);
+                }
+                content.take(index, &chunk);
+            }
+        }
+        self.content(content, &uploads);
+        for (_, missing) in std::mem::take(&mut self.tally.blobs) {
+            self.report(Inconsistency::Content(missing.digest));
+        }
+        Ok(())
+    }
+
+    /// All chunks of a blob have been met.
+    fn content(&mut self, content: Content, uploads: &BTreeSet<u128>) {
+        let Content { blob, chunks, length, sound, hash } = content;
+        match self.tally.blobs.remove(&blob) {
+            Some(expected) => {
+                let digest = AttachmentDigest::new(hash.finalize().into());
+                if !sound || (expected.digest, expected.length) != (digest, length) {
+                    self.report(Inconsistency::Content(expected.digest));
+                }
+            }
+            None if chunks > 0 && !uploads.contains(&blob) => self.report(Inconsistency::StrayChunks(blob)),
+            None => {}
+        }
+    }
+
+    fn counters(&mut self, meta: &Meta) {
+        let tally = &self.tally;
+        let counted = [
+            (Counter::Documents, meta.doc_count, tally.live),
+            (Counter::DeletedDocuments, meta.doc_del_count, tally.deleted),
+            (Counter::UpdateSeq, meta.update_seq.get(), meta.update_seq.max(tally.last_seq).get()),
+            (Counter::BodyBytes, meta.body_bytes, tally.body_bytes),
+            (Counter::AttachmentBytes, meta.attachment_bytes, tally.attachment_bytes),
+        ];
+        for (counter, recorded, counted) in counted {
+            if recorded != counted {
+                self.report(Inconsistency::Counter { counter, recorded, counted });
+            }
+        }
+    }
+}
+
+/// The chunks of one blob, in order.
+struct Content {
+    blob: u128,
+    chunks: u32,
+    length: u64,
+    /// Whether none is missing between them, and none but the last is short.
+    sound: bool,
+    hash: Md5,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self { blob: 0, chunks: 0, length: 0, sound: true, hash: Md5::new() }
+    }
+}
+
+impl Content {
+    fn take(&mut self, index: u32, chunk: &[u8]) {
+        let full = self.length == u64::from(self.chunks) * CHUNK_BYTES as u64;
+        self.sound &= index == self.chunks && full;
+        self.chunks += 1;
+        self.length += chunk.len() as u64;
+        self.hash.update(chunk);
+    }
+}

@@ -1,0 +1,170 @@
+//! Databases that come and go.
+
+use crate::fixture::{Folder, check, edit, name, numbers, runtime, stage, until, write};
+use tidegate_kv::Kv;
+use tidegate_store::{Database, Error, FeedEnd, Store};
+use tidegate_types::Seq;
+
+/// Waits until nothing is left of deleted databases.
+async fn until_cleared(kv: &Kv, databases: usize) {
+    until("clearing", async || numbers(kv).await.len() == databases).await;
+}
+
+/// Writes documents, some with large attachments, until the database is gone.
+async fn write_until_gone(db: Database) -> u64 {
+    for number in 0.. {
+        let upload = async {
+            let mut upload = db.upload();
+            upload.write(vec![number as u8; 600_000].into()).await?;
+            upload.abort().await
+        };
+        let uploaded = if number % 8 == 0 { upload.await } else { Ok(()) };
+        let written = db.edit(vec![edit(&format!("d{number}"), None, "")]).await;
+        match (uploaded, written) {
+            (Ok(()), Ok(_)) => {}
+            (Err(error), _) | (_, Err(error)) => {
+                assert!(is_gone(&error), "{error:?}");
+                return number;
+            }
+        }
+    }
+    unreachable!()
+}
+
+fn is_gone(error: &Error) -> bool {
+    match error {
+        Error::NoDatabase(_) => true,
+        Error::Failed(error) => is_gone(error),
+        _ => false,
+    }
+}
+
+async fn follow_to_the_end(db: Database) -> u64 {
+    let (mut feed, mut last) = (db.follow(Seq::ZERO), 0);
+    loop {
+        match feed.changed().await {
+            Ok(()) => {
+                for change in feed.next(100).await.unwrap_or_default() {
+                    assert_eq!(change.seq.get(), last + 1);
+                    last += 1;
+                }
+            }
+            Err(FeedEnd::Deleted) => return last,
+        }
+    }
+}
+
+#[test]
+fn a_database_is_deleted_under_its_writers_and_feeds() {
+    runtime().block_on(async {
+        let folder = Folder::new();
+        let store = folder.open().await;
+        let mut uuids = Vec::new();
+        for _ in 0..5 {
+            let db = store.create(&name("db"), 0).await.unwrap();
+            assert_eq!(db.info().await.unwrap().update_seq, Seq::ZERO);
+            uuids.push(db.uuid());
+            let mut tasks = tokio::task::JoinSet::new();
+            (0..3).for_each(|_| drop(tasks.spawn(write_until_gone(db.clone()))));
+            (0..2).for_each(|_| drop(tasks.spawn(follow_to_the_end(db.clone()))));
+            until("writing", async || db.update_seq() > Seq::new(20)).await;
+            store.delete(&name("db")).await.unwrap();
+            assert!(matches!(db.reader().err(), Some(Error::NoDatabase(_))));
+            assert!(matches!(store.database(&name("db")).await.err(), Some(Error::NoDatabase(_))));
+            assert!(matches!(store.delete(&name("db")).await, Err(Error::NoDatabase(_))));
+            assert_eq!((store.count(), store.names().await.unwrap().len()), (0, 0));
+            tasks.join_all().await;
+        }
+        until_cleared(store.storage(), 0).await;
+        uuids.sort_unstable();
+        uuids.dedup();
+        assert_eq!(uuids.len(), 5);
+        store.close().await.unwrap();
+    });
+}
+
+#[tokio::test]
+async fn a_name_is_taken_once() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let (name_a, name_b) = (name("a"), name("b"));
+    let made = tokio::join!(store.create(&name_a, 0), store.create(&name_a, 0), store.create(&name_b, 0));
+    assert!(made.0.is_ok() && made.2.is_ok());
+    assert!(matches!(made.1.err(), Some(Error::DatabaseExists(_))));
+    assert_eq!(store.count(), 2);
+    store.close().await.unwrap();
+    let store = folder.open().await;
+    assert_eq!((store.count(), store.names().await.unwrap()), (2, vec![name_a, name_b]));
+}
+
+#[tokio::test]
+async fn deleting_twice_while_the_name_is_taken_again_leaves_nothing_behind() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let db = name("db");
+    write(&store.create(&db, 0).await.unwrap(), edit("d", None, "")).await.unwrap();
+    let outcomes = tokio::join!(store.delete(&db), store.create(&db, 0), store.delete(&db));
+    assert!(outcomes.0.is_ok() && outcomes.1.is_ok() && outcomes.2.is_ok());
+    until_cleared(store.storage(), 0).await;
+    assert_eq!((store.count(), store.names().await.unwrap().len()), (0, 0));
+    // The handle of the second is as dead as the database.
+    assert!(outcomes.1.unwrap().reader().is_err());
+}
+
+#[tokio::test]
+async fn a_clearing_that_was_cut_short_is_finished() {
+    let mut folder = Folder::new();
+    let store = folder.open().await;
+    let (kept, gone) = (name("kept"), name("gone"));
+    let db = store.create(&kept, 0).await.unwrap();
+    write(&db, edit("d", None, "")).await.unwrap();
+    let doomed = store.create(&gone, 0).await.unwrap();
+    doomed.edit((0..1_500).map(|n| edit(&format!("d{n}"), None, "")).collect()).await.unwrap();
+    let staged = stage(&doomed, &vec![1; 600_000].into()).await;
+    store.delete(&gone).await.unwrap();
+    folder.crash();
+    let kv = folder.open_kv().await;
+    assert_eq!(numbers(&kv).await.len(), 3, "a database, another's data, and its mark");
+    let reopened = Store::open(kv).await.unwrap();
+    until_cleared(reopened.storage(), 1).await;
+    check(&reopened.database(&kept).await.unwrap()).await;
+    reopened.close().await.unwrap();
+    drop(staged);
+}
+
+#[test]
+fn a_deletion_that_nobody_waits_for_is_whole_or_not_at_all() {
+    runtime().block_on(async {
+        let folder = Folder::new();
+        let store = folder.open().await;
+        for polls in (0..14).map(|power| 1 << power) {
+            let db = name(&format!("db{polls}"));
+            give_up(polls, store.create(&db, 0)).await;
+            if let Ok(handle) = store.database(&db).await {
+                write(&handle, edit("d", None, "")).await.unwrap();
+                give_up(polls, store.delete(&db)).await;
+            }
+        }
+        // What is listed is there and takes writes; what isn't listed is cleared.
+        until("deletions", async || {
+            let names = store.names().await.unwrap();
+            store.count() == names.len() && numbers(store.storage()).await.len() == names.len()
+        })
+        .await;
+        for db in store.names().await.unwrap() {
+            write(&store.database(&db).await.unwrap(), edit("e", None, "")).await.unwrap();
+        }
+        store.close().await.unwrap();
+    });
+}
+
+/// Polls a future so often, then drops it.
+async fn give_up<F: Future>(polls: usize, future: F) {
+    let mut future = std::pin::pin!(future);
+    for _ in 0..polls {
+        if std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_ready())).await {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
