@@ -37,7 +37,12 @@ impl Folder {
             }
             Err(error) => return Err(error).at("read", &format),
         }
-        Ok(Self { path: path.to_owned(), lock: lock(path)? })
+        let lock = lock(path)?;
+        // Whoever made the store may have been killed between naming it, or the folder around it, and syncing that.
+        let parent = parent(path)?;
+        sync_dir(&parent)?;
+        sync_dir(&self::parent(&parent)?)?;
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// Makes a store at `path`, with a tree that `fill` makes durable, given its path and its mark.

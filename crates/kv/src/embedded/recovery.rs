@@ -55,6 +55,8 @@ pub(crate) fn replay(
         return Err(missing(dir, expected));
     }
     batch.flush()?;
+    // The last segment may have its name in the cache alone, and the next checkpoint will point into it.
+    segment::sync_dir(dir)?;
     Ok(reader.replayed)
 }
 

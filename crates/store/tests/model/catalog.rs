@@ -145,6 +145,7 @@ fn a_deletion_that_nobody_waits_for_is_whole_or_not_at_all() {
                 give_up(polls, store.delete(&db)).await;
             }
         }
+        println!("DEBUG {:?} {} {}", store.names().await, store.count(), numbers(store.storage()).await.len());
         // What is listed is there and takes writes; what isn't listed is cleared.
         until("deletions", async || {
             let names = store.names().await.unwrap();
