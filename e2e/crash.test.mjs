@@ -90,8 +90,8 @@ function broken(wires) {
 }
 
 /**
- * kill -9 by a thread that writes as well, while a device's batch is under way. Gives what the thread sent, and what became
- * of it; the wires are cut then.
+ * kill -9 by a thread that writes as well, just as a device sends a batch. Gives what the thread sent, and what became of
+ * it; the wires are cut then.
  */
 async function killUnderLoad(url, wires, name) {
   const load = new Worker(new URL('load.mjs', import.meta.url), { workerData: { url, pid: server.pid, name } });
@@ -155,7 +155,8 @@ test('20,000 documents sync live both ways through two kills: none lost, none tw
     await server.expect(404, 'GET', `${url}/load${share * 100}-upload`);
 
     const open = sent.filter(({ status }) => status === undefined).length;
-    t.diagnostic(`killed at ${found.size} documents; unanswered ${broken(wires).join(', ')}; ${open} of ${sent.length} of the load`);
+    const devices = broken(wires).join(', ');
+    t.diagnostic(`killed at ${found.size} documents; unanswered: ${open} of the load, ${devices} of the devices so far`);
     assert.ok(open > 0, 'the kill came while documents were being written');
     // A client that got no answer sends the same again.
     const again = { docs: sent.map(({ doc }) => doc), new_edits: false };
@@ -165,7 +166,8 @@ test('20,000 documents sync live both ways through two kills: none lost, none tw
   }
 
   const kept = expected.size - DELETED;
-  const full = async (database) => (await database.info()).doc_count === kept && (await count(database)) === expected.size;
+  const full = async (database) =>
+    (await database.info()).doc_count === kept && (await count(database)) === expected.size;
   await eventually(SYNC_MS, 'all documents on the phone', [phone], () => full(phone));
   await eventually(SYNC_MS, 'all documents on the laptop', [laptop], () => full(laptop));
   for (const sync of syncs) await sync.stopped();

@@ -1,6 +1,6 @@
 //! What must hold of every history, and a notation for histories in tests.
 
-use crate::{Body, Node, Tree};
+use crate::{Body, Merge, Node, Tree};
 use proptest::prelude::*;
 use tidegate_types::{Rev, Seq};
 
@@ -63,6 +63,17 @@ proptest! {
         let once = merge_all(paths.iter());
         let twice = merge_all(paths.iter().chain(paths.iter()));
         prop_assert_eq!(once, twice);
+    }
+
+    /// Paths that other replicas cut short, too.
+    #[test]
+    fn what_was_merged_is_known(paths in histories()) {
+        let mut tree = Tree::default();
+        for (leaf, length, deleted) in &paths {
+            let path = path_of(*leaf, *length);
+            tree.merge(&path, *deleted, Seq::new(1));
+            prop_assert_eq!(tree.merge(&path, *deleted, Seq::new(2)), Merge::Unchanged);
+        }
     }
 
     #[test]

@@ -77,35 +77,29 @@ impl Tree {
     /// Follows `known` (newest first, standing at `index`) towards the root, and lengthens a root whose ancestors had
     /// been forgotten. Whether anything was learnt.
     fn learn_ancestors(&mut self, mut index: usize, known: &[Rev]) -> bool {
-        for (step, rev) in known.iter().enumerate().skip(1) {
+        let mut learnt = false;
+        for rev in known.iter().skip(1) {
             let parent = self.nodes.get(index).and_then(|node| node.parent);
             match parent {
                 Some(parent) if self.nodes.get(parent).is_some_and(|node| node.rev == *rev) => index = parent,
-                Some(_) => return false,
+                Some(_) => return learnt,
                 None => {
-                    let rest = known.get(step..).unwrap_or_default();
-                    self.lengthen(index, rest);
-                    return true;
+                    index = self.lengthen(index, rev);
+                    learnt = true;
                 }
             }
         }
-        false
+        learnt
     }
 
-    /// Gives the root at `index` these ancestors, newest first, up to one that is known already.
-    fn lengthen(&mut self, mut index: usize, ancestors: &[Rev]) {
-        for rev in ancestors {
-            let known = self.position(rev);
-            let node = Node { rev: rev.clone(), parent: None, deleted: false, body: Body::Missing };
-            let parent = known.unwrap_or_else(|| self.push(node));
-            if let Some(child) = self.nodes.get_mut(index) {
-                child.parent = Some(parent);
-            }
-            if known.is_some() {
-                return;
-            }
-            index = parent;
+    /// Gives the root at `index` this parent, known already or not, and returns where it stands.
+    fn lengthen(&mut self, index: usize, rev: &Rev) -> usize {
+        let node = Node { rev: rev.clone(), parent: None, deleted: false, body: Body::Missing };
+        let parent = self.position(rev).unwrap_or_else(|| self.push(node));
+        if let Some(child) = self.nodes.get_mut(index) {
+            child.parent = Some(parent);
         }
+        parent
     }
 }
 
@@ -139,6 +133,8 @@ mod tests {
         check_merge("3-c", "2-b>3-c>4-d", Merge::New, "2-b>3-c>4-d");
         // Two histories turn out to be one.
         check_merge("1-a 3-c", "1-a>2-b>3-c", Merge::Ancestors, "1-a>2-b>3-c");
+        check_merge("2-b 3-c", "1-a>2-b>3-c", Merge::Ancestors, "1-a>2-b>3-c");
+        check_merge("1-a>2-b 3-c 4-d", "1-x>2-b>3-c>4-d", Merge::Ancestors, "1-a>2-b>3-c>4-d");
     }
 
     #[test]

@@ -9,12 +9,13 @@ use crate::{
 };
 use std::{
     collections::HashMap,
+    ops::ControlFlow,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
-use tidegate_kv::{Direction, Kv};
+use tidegate_kv::{Direction, Kv, Snapshot};
 use tidegate_types::DbName;
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
@@ -25,12 +26,16 @@ const CLEARED_AT_ONCE: usize = 2_000;
 
 /// All databases of one storage.
 pub struct Store {
+    catalog: Arc<Catalog>,
+}
+
+struct Catalog {
     kv: Kv,
     tasks: TaskTracker,
     open: RwLock<HashMap<DbName, Database>>,
     count: AtomicUsize,
     /// Held while the catalogue changes or a database is opened.
-    catalog: Mutex<()>,
+    changing: Mutex<()>,
 }
 
 impl Store {
@@ -39,22 +44,97 @@ impl Store {
     /// # Errors
     /// The storage failed.
     pub async fn open(kv: Kv) -> Result<Self, Error> {
-        let count = AtomicUsize::new(0);
-        let store = Self { kv, tasks: TaskTracker::new(), open: RwLock::default(), count, catalog: Mutex::default() };
-        store.count.store(store.names().await?.len(), Ordering::Relaxed);
-        let trash = store.kv.snapshot()?.scan(keys::trash_all(), Direction::Forward, usize::MAX).await?;
+        let snapshot = kv.snapshot()?;
+        let (tasks, changing) = (TaskTracker::new(), Mutex::default());
+        let count = AtomicUsize::new(names(&snapshot).await?.len());
+        let catalog = Arc::new(Catalog { kv, tasks, open: RwLock::default(), count, changing });
+        let trash = snapshot.scan(keys::trash_all(), Direction::Forward, usize::MAX).await?;
         for number in trash.iter().filter_map(|(key, _)| keys::trash_number(key)) {
-            store.clear(number);
+            catalog.clear(number);
         }
-        Ok(store)
+        Ok(Self { catalog })
     }
 
     /// Makes a database. `created_s` is the time in seconds since 1970.
     ///
+    /// If the caller goes away, it is made all the same.
+    ///
     /// # Errors
     /// [`Error::DatabaseExists`], or the storage failed.
     pub async fn create(&self, name: &DbName, created_s: u64) -> Result<Database, Error> {
-        let _catalog = self.catalog.lock().await;
+        let (catalog, name) = (Arc::clone(&self.catalog), name.clone());
+        self.complete(async move { catalog.create(&name, created_s).await }).await
+    }
+
+    /// The database of this name.
+    ///
+    /// # Errors
+    /// [`Error::NoDatabase`], or the storage failed.
+    pub async fn database(&self, name: &DbName) -> Result<Database, Error> {
+        if let Some(database) = self.catalog.opened(name) {
+            return Ok(database);
+        }
+        let _changing = self.catalog.changing.lock().await;
+        self.catalog.database(name).await
+    }
+
+    /// Deletes a database with all it holds. Its feeds end; its data is cleared in the background.
+    ///
+    /// If the caller goes away, it is deleted all the same.
+    ///
+    /// # Errors
+    /// [`Error::NoDatabase`], or the storage failed.
+    pub async fn delete(&self, name: &DbName) -> Result<(), Error> {
+        let (catalog, name) = (Arc::clone(&self.catalog), name.clone());
+        self.complete(async move { catalog.delete(&name).await }).await
+    }
+
+    /// The names of all databases, in order.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn names(&self) -> Result<Vec<DbName>, Error> {
+        names(&self.catalog.kv.snapshot()?).await
+    }
+
+    /// How many databases there are.
+    pub fn count(&self) -> usize {
+        self.catalog.count.load(Ordering::Relaxed)
+    }
+
+    /// The storage below, for its health, its figures and backups.
+    pub fn storage(&self) -> &Kv {
+        &self.catalog.kv
+    }
+
+    /// Ends background work: waits for running commits, then for the storage's last checkpoint.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.catalog.tasks.close();
+        self.catalog.tasks.wait().await;
+        Ok(self.catalog.kv.clone().close().await?)
+    }
+
+    /// Runs a change to its end, whether or not the caller waits for it: cut in the middle, memory and storage would say
+    /// different things.
+    async fn complete<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.catalog.tasks.spawn(change).await.unwrap_or(Err(Error::Stopped))
+    }
+}
+
+async fn names(snapshot: &Snapshot) -> Result<Vec<DbName>, Error> {
+    let entries = snapshot.scan(keys::catalog_all(), Direction::Forward, usize::MAX).await?;
+    Ok(entries.iter().filter_map(|(key, _)| keys::catalog_name(key)).collect())
+}
+
+impl Catalog {
+    async fn create(&self, name: &DbName, created_s: u64) -> Result<Database, Error> {
+        let _changing = self.changing.lock().await;
         let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
         if transaction.get(&keys::catalog(name)).await?.is_some() {
             return Err(Error::DatabaseExists(name.clone()));
@@ -72,79 +152,43 @@ impl Store {
         Ok(self.keep(name, number, &meta))
     }
 
-    /// The database of this name.
-    ///
-    /// # Errors
-    /// [`Error::NoDatabase`], or the storage failed.
-    pub async fn database(&self, name: &DbName) -> Result<Database, Error> {
-        if let Some(database) = self.open.read().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return Ok(database.clone());
+    async fn delete(&self, name: &DbName) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        let database = self.database(name).await?;
+        let number = database.0.number;
+        let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
+        transaction.delete(keys::catalog(name));
+        transaction.put(keys::trash(number), Vec::new());
+        // From here on no group and no part of an upload begins; those that have begun are waited for, so nothing is
+        // written behind the clearing.
+        database.0.publish_deletion();
+        drop(database.0.uploading.write().await);
+        drop(self.kv.begin(database.0.keys.scope()).await?);
+        let committed = transaction.commit().await;
+        // This handle is dead, even if the database isn't: it is opened anew then.
+        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        committed?;
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.clear(number);
+        Ok(())
+    }
+
+    fn opened(&self, name: &DbName) -> Option<Database> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The database of this name, opened if it isn't yet. Only while `changing` is held.
+    async fn database(&self, name: &DbName) -> Result<Database, Error> {
+        if let Some(database) = self.opened(name) {
+            return Ok(database);
         }
-        let _catalog = self.catalog.lock().await;
         let snapshot = self.kv.snapshot()?;
         let entry = snapshot.get(&keys::catalog(name)).await?.ok_or_else(|| Error::NoDatabase(name.clone()))?;
         let number = decode_number(&entry)?;
         let meta = snapshot.get(&Keys::new(number).meta()).await?;
         let meta = Meta::decode(&meta.ok_or(Corrupt { record: "database", what: "missing" })?)?;
-        // A concurrent caller may have been first; uploads may be running on its handle then.
-        if let Some(database) = self.open.read().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return Ok(database.clone());
-        }
         self.clear_uploads(number).await?;
         Ok(self.keep(name, number, &meta))
-    }
-
-    /// Deletes a database with all it holds. Its feeds end; its data is cleared in the background.
-    ///
-    /// # Errors
-    /// [`Error::NoDatabase`], or the storage failed.
-    pub async fn delete(&self, name: &DbName) -> Result<(), Error> {
-        let database = self.database(name).await?;
-        let _catalog = self.catalog.lock().await;
-        let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
-        if transaction.get(&keys::catalog(name)).await?.is_none() {
-            return Err(Error::NoDatabase(name.clone()));
-        }
-        let number = database.0.number;
-        transaction.delete(keys::catalog(name));
-        transaction.put(keys::trash(number), Vec::new());
-        // From here on no group begins; one that has begun is waited for, so nothing is written behind the clearing.
-        database.0.publish_deletion();
-        drop(self.kv.begin(database.0.keys.scope()).await?);
-        transaction.commit().await?;
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(name);
-        self.clear(number);
-        Ok(())
-    }
-
-    /// The names of all databases, in order.
-    ///
-    /// # Errors
-    /// The storage failed.
-    pub async fn names(&self) -> Result<Vec<DbName>, Error> {
-        let entries = self.kv.snapshot()?.scan(keys::catalog_all(), Direction::Forward, usize::MAX).await?;
-        Ok(entries.iter().filter_map(|(key, _)| keys::catalog_name(key)).collect())
-    }
-
-    /// How many databases there are.
-    pub fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    /// The storage below, for its health, its figures and backups.
-    pub fn storage(&self) -> &Kv {
-        &self.kv
-    }
-
-    /// Ends background work: waits for running commits, then for the storage's last checkpoint.
-    ///
-    /// # Errors
-    /// The storage failed.
-    pub async fn close(&self) -> Result<(), Error> {
-        self.tasks.close();
-        self.tasks.wait().await;
-        Ok(self.kv.clone().close().await?)
     }
 
     fn keep(&self, name: &DbName, number: u32, meta: &Meta) -> Database {
@@ -187,13 +231,18 @@ async fn clear_database(kv: &Kv, number: u32) -> Result<(), Error> {
     let keys = Keys::new(number);
     loop {
         let mut transaction = kv.begin(keys.scope()).await?;
-        let entries = transaction.scan(keys.all(), Direction::Forward, CLEARED_AT_ONCE).await?;
-        if entries.is_empty() {
+        let mut found = Vec::new();
+        let visit = |key: &[u8], _: &[u8]| {
+            found.push(key.to_vec());
+            ControlFlow::Continue(())
+        };
+        transaction.scan_with(keys.all(), Direction::Forward, CLEARED_AT_ONCE, visit).await?;
+        if found.is_empty() {
             transaction.delete(keys::trash(number));
             transaction.commit().await?;
             return Ok(());
         }
-        entries.into_iter().for_each(|(key, _)| transaction.delete(key));
+        found.into_iter().for_each(|key| transaction.delete(key));
         transaction.commit().await?;
     }
 }

@@ -131,7 +131,8 @@ impl Feed {
         };
         self.since = match changes.last() {
             Some(last) => last.seq,
-            None => self.since.max(until),
+            None if limit > 0 => self.since.max(until),
+            None => self.since,
         };
         Ok(changes)
     }

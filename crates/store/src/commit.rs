@@ -58,17 +58,24 @@ impl<E: Into<Error>> From<E> for Stop {
 /// What the proposals of a group have written so far, over what was there.
 struct Group {
     base: HashMap<Key, Option<Value>>,
+    /// What was put or deleted, and not cleared since.
     writes: BTreeMap<Key, Option<Value>>,
+    /// Cleared before any of the writes.
     cleared: Vec<KeyRange>,
     meta: Meta,
     changes: Vec<Arc<Change>>,
 }
 
-/// One proposal's writes: they join the group's when it succeeds.
+/// One write of a draft.
+enum Write {
+    Set(Key, Option<Value>),
+    Clear(KeyRange),
+}
+
+/// One proposal's writes, in order: they join the group's when it succeeds.
 pub(crate) struct Draft<'g> {
     group: &'g Group,
-    writes: Vec<(Key, Option<Value>)>,
-    cleared: Vec<KeyRange>,
+    writes: Vec<Write>,
     changes: Vec<Arc<Change>>,
     /// The database's counters and settings, to be changed in place.
     pub(crate) meta: Meta,
@@ -77,22 +84,25 @@ pub(crate) struct Draft<'g> {
 impl Draft<'_> {
     /// The value of a key as this proposal would leave it.
     pub(crate) fn get(&self, key: &Key) -> Result<Option<&Value>, Stop> {
-        let own = self.writes.iter().rev().find(|(written, _)| written == key).map(|(_, value)| value);
+        let own = self.writes.iter().rev().find_map(|write| match write {
+            Write::Set(written, value) if written == key => Some(value),
+            Write::Set(..) | Write::Clear(_) => None,
+        });
         let earlier = || self.group.writes.get(key).or_else(|| self.group.base.get(key));
         own.or_else(earlier).map(Option::as_ref).ok_or_else(|| Stop::Unread(key.clone()))
     }
 
     pub(crate) fn put(&mut self, key: Key, value: Vec<u8>) {
-        self.writes.push((key, Some(value.into())));
+        self.writes.push(Write::Set(key, Some(value.into())));
     }
 
     pub(crate) fn delete(&mut self, key: Key) {
-        self.writes.push((key, None));
+        self.writes.push(Write::Set(key, None));
     }
 
-    /// Deletes a range that no other proposal writes to.
+    /// Deletes a range of keys that no draft reads: what was put before, in this draft or earlier ones, included.
     pub(crate) fn clear(&mut self, range: KeyRange) {
-        self.cleared.push(range);
+        self.writes.push(Write::Clear(range));
     }
 
     /// The next sequence, now taken.
@@ -114,14 +124,26 @@ impl Group {
 
     fn run<T>(&mut self, apply: &Apply<T>) -> Result<T, Stop> {
         let meta = self.meta.clone();
-        let mut draft = Draft { group: self, writes: Vec::new(), cleared: Vec::new(), changes: Vec::new(), meta };
+        let mut draft = Draft { group: self, writes: Vec::new(), changes: Vec::new(), meta };
         let outcome = apply(&mut draft)?;
-        let Draft { writes, cleared, changes, meta, .. } = draft;
-        self.writes.extend(writes);
-        self.cleared.extend(cleared);
+        let Draft { writes, changes, meta, .. } = draft;
+        for write in writes {
+            match write {
+                Write::Set(key, value) => drop(self.writes.insert(key, value)),
+                Write::Clear(range) => self.clear(range),
+            }
+        }
         self.changes.extend(changes);
         self.meta = meta;
         Ok(outcome)
+    }
+
+    fn clear(&mut self, range: KeyRange) {
+        if !range.is_empty() {
+            let undone = self.writes.extract_if((range.start.clone(), range.end.clone()), |_, _| true);
+            undone.for_each(drop);
+            self.cleared.push(range);
+        }
     }
 }
 

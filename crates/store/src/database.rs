@@ -7,7 +7,7 @@ use std::sync::{
 };
 use tidegate_kv::{Kv, Snapshot};
 use tidegate_types::{DbName, Seq};
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 use tokio_util::task::TaskTracker;
 
 /// One database. Cheap to clone; all clones are the same database, until it is deleted.
@@ -24,6 +24,8 @@ pub(crate) struct Inner {
     pub(crate) queue: Queue,
     pub(crate) compacting: AtomicBool,
     pub(crate) published: watch::Sender<Published>,
+    /// Held while a part of an upload is written: a deletion waits for it.
+    pub(crate) uploading: RwLock<()>,
     ring: Mutex<Ring>,
 }
 
@@ -72,6 +74,7 @@ impl Inner {
             queue: Queue::default(),
             compacting: AtomicBool::new(false),
             published,
+            uploading: RwLock::new(()),
             ring: Mutex::new(ring),
         }
     }

@@ -89,7 +89,14 @@ impl Database {
     pub async fn edit(&self, edits: Vec<Edit>) -> Result<Vec<Result<Written, Error>>, Error> {
         let staged: Vec<Vec<Staged>> = edits.iter().map(staged_blobs).collect();
         let proposals = edits.into_iter().map(|edit| propose(self.0.keys, edit)).collect();
-        let outcomes = self.0.propose(proposals).await?;
+        let outcomes = match self.0.propose(proposals).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                // The failure that is told is the edits'; content that can't be let go is when the database is opened.
+                drop(self.discard(staged.into_iter().flatten().collect()).await);
+                return Err(error);
+            }
+        };
         let unused = outcomes.iter().zip(staged).filter(|(outcome, _)| !wrote(outcome)).flat_map(|(_, staged)| staged);
         self.discard(unused.collect()).await?;
         Ok(outcomes)
@@ -106,7 +113,10 @@ fn staged_blobs(edit: &Edit) -> Vec<Staged> {
 
 fn propose(keys: Keys, edit: Edit) -> Proposal<Written> {
     let mut reads = vec![keys.document(edit.id.as_str())];
-    reads.extend(edit.attachments.iter().map(|attachment| keys.attachment(&attachment.digest)));
+    for attachment in &edit.attachments {
+        reads.push(keys.attachment(&attachment.digest));
+        reads.extend(attachment.content.iter().filter(|staged| staged.is_blob()).map(|staged| staged.upload_key(keys)));
+    }
     // Most edits stand on the parent they name, so the hash is taken here, beside the committer, not in it.
     let foreseen = match &edit.history {
         History::Edit { parent, canonical } => Some((parent.clone(), revision_id(parent.as_ref(), canonical, &edit))),
@@ -142,23 +152,34 @@ fn apply(
     foreseen: Option<&(Option<Rev>, Rev)>,
     draft: &mut Draft<'_>,
 ) -> Result<Written, Stop> {
-    let key = keys.document(edit.id.as_str());
-    let known = draft.get(&key)?.map(|bytes| DocumentRecord::decode(bytes)).transpose()?;
+    let known = load(keys, &edit.id, draft)?;
     let before = known.as_ref().and_then(|record| record.tree.winner()).map(|winner| winner.deleted);
     let mut record = known.unwrap_or_default();
     let path = path_of(&record.tree, edit, foreseen)?;
     let Some(rev) = path.first().cloned() else { return Err(Error::Conflict.into()) };
     let seq = draft.meta.update_seq.next();
-    match record.tree.merge(&path, edit.deleted, seq) {
+    let merge = record.tree.merge(&path, edit.deleted, seq);
+    let stemmed = record.tree.stem(usize::try_from(draft.meta.revs_limit).unwrap_or(usize::MAX));
+    match merge {
         Merge::Unchanged => return Ok(Written { rev, seq: None }),
-        Merge::Ancestors => {}
+        // More ancestors than are kept: a document that is sent again and again must not change each time.
+        Merge::Ancestors if load(keys, &edit.id, draft)?.as_ref() == Some(&record) => {
+            return Ok(Written { rev, seq: None });
+        }
+        Merge::Ancestors => forget_content(keys, edit, draft)?,
         Merge::New => put_body(keys, edit, &rev, seq, draft)?,
     }
-    for body in record.tree.stem(usize::try_from(draft.meta.revs_limit).unwrap_or(usize::MAX)) {
+    for body in stemmed {
         release_body(keys, body, draft)?;
     }
     put_document(keys, &edit.id, record, before, draft);
     Ok(Written { rev, seq: Some(seq) })
+}
+
+/// What is known of a document.
+pub(crate) fn load(keys: Keys, id: &DocId, draft: &Draft<'_>) -> Result<Option<DocumentRecord>, Stop> {
+    let bytes = draft.get(&keys.document(id.as_str()))?;
+    Ok(bytes.map(|bytes| DocumentRecord::decode(bytes)).transpose()?)
 }
 
 /// The revision's id and its ancestors', newest first.
@@ -250,19 +271,24 @@ fn refer(keys: Keys, new: &NewAttachment, draft: &mut Draft<'_>) -> Result<(), S
     let record = match (known, &new.content) {
         (Some(known), content) => {
             if let Some(staged) = content {
-                staged.forget(keys, draft);
+                staged.forget(keys, draft)?;
             }
             AttachmentRecord { references: known.references + 1, ..known }
         }
-        (None, Some(staged)) => {
+        (None, Some(staged)) if staged.is_there(keys, draft)? => {
             draft.meta.attachment_bytes += new.stored_length;
             staged.settle(keys, draft);
             AttachmentRecord { blob: staged.blob(), stored_length: new.stored_length, references: 1 }
         }
-        (None, None) => return Err(Error::MissingStub { name: new.name.clone() }.into()),
+        (None, Some(_) | None) => return Err(Error::MissingStub { name: new.name.clone() }.into()),
     };
     draft.put(key, record.encode());
     Ok(())
+}
+
+/// Lets go of the content of a revision whose body isn't wanted.
+fn forget_content(keys: Keys, edit: &Edit, draft: &mut Draft<'_>) -> Result<(), Stop> {
+    edit.attachments.iter().filter_map(|new| new.content.as_ref()).try_for_each(|staged| staged.forget(keys, draft))
 }
 
 /// Takes a body away, and the attachments' contents that only it referred to.

@@ -3,9 +3,8 @@
 use crate::{
     Database, Error,
     commit::{Draft, Proposal, Stop},
-    edit::{put_document, release_body},
+    edit::{load, put_document, release_body},
     keys::Keys,
-    record::DocumentRecord,
 };
 use tidegate_types::{DocId, Rev};
 
@@ -35,8 +34,7 @@ impl Database {
 }
 
 fn apply(keys: Keys, id: &DocId, revs: &[Rev], draft: &mut Draft<'_>) -> Result<Purged, Stop> {
-    let known = draft.get(&keys.document(id.as_str()))?.map(|bytes| DocumentRecord::decode(bytes)).transpose()?;
-    let Some(mut record) = known else { return Ok(Purged { id: id.clone(), revs: Vec::new() }) };
+    let Some(mut record) = load(keys, id, draft)? else { return Ok(Purged { id: id.clone(), revs: Vec::new() }) };
     let before = record.tree.winner().map(|winner| winner.deleted);
     let purge = record.tree.purge(revs);
     if !purge.revs.is_empty() {

@@ -2,8 +2,9 @@
 
 use crate::{
     AttachmentDigest, Database, Error,
-    commit::Draft,
+    commit::{Draft, Stop},
     keys::{Key, Keys},
+    record::AttachmentRecord,
 };
 use bytes::{Bytes, BytesMut};
 use md5::{Digest as _, Md5};
@@ -49,11 +50,11 @@ impl Database {
             return Ok(());
         }
         let keys = self.0.keys;
+        let reads = staged.iter().map(|staged| keys.attachment(&staged.digest)).collect();
         let apply = move |draft: &mut Draft<'_>| {
-            staged.iter().for_each(|staged| staged.forget(keys, draft));
-            Ok(())
+            staged.iter().try_for_each(|staged| staged.forget(keys, draft))
         };
-        self.0.propose_one(Vec::new(), Box::new(apply)).await
+        self.0.propose_one(reads, Box::new(apply)).await
     }
 }
 
@@ -104,6 +105,7 @@ impl Upload {
     async fn flush(&mut self) -> Result<(), Error> {
         let inner = &self.database.0;
         let mark: Key = inner.keys.upload(self.blob);
+        let _uploading = inner.uploading.read().await;
         let mut transaction = inner.kv.begin(&mark).await?;
         inner.check_not_deleted()?;
         if self.chunks == 0 {
@@ -143,15 +145,29 @@ impl Staged {
     pub(crate) fn settle(&self, keys: Keys, draft: &mut Draft<'_>) {
         match &self.inline {
             Some(bytes) => draft.put(keys.chunk(self.blob, 0), bytes.to_vec()),
-            None => draft.delete(keys.upload(self.blob)),
+            None => draft.delete(self.upload_key(keys)),
         }
     }
 
+    /// The mark of content that waits.
+    pub(crate) fn upload_key(&self, keys: Keys) -> Key {
+        keys.upload(self.blob)
+    }
+
+    /// Whether the content still waits: it may have been let go, or be in another database.
+    pub(crate) fn is_there(&self, keys: Keys, draft: &Draft<'_>) -> Result<bool, Stop> {
+        Ok(!self.is_blob() || draft.get(&self.upload_key(keys))?.is_some())
+    }
+
     /// Clears the content: the database has the same already, or nobody wants it.
-    pub(crate) fn forget(&self, keys: Keys, draft: &mut Draft<'_>) {
-        if self.is_blob() {
+    pub(crate) fn forget(&self, keys: Keys, draft: &mut Draft<'_>) -> Result<(), Stop> {
+        let stored = draft.get(&keys.attachment(&self.digest))?.map(|bytes| AttachmentRecord::decode(bytes)).transpose()?;
+        // Another revision may have been written with this very content.
+        let in_use = stored.is_some_and(|stored| stored.blob == self.blob);
+        if self.is_blob() && !in_use {
             draft.clear(keys.chunks(self.blob));
-            draft.delete(keys.upload(self.blob));
+            draft.delete(self.upload_key(keys));
         }
+        Ok(())
     }
 }

@@ -1,6 +1,4 @@
 //! `COPY` of a document. Source: `chttpd_db:db_doc_req`, `couch_httpd_db:parse_copy_destination_header`.
-//!
-//! Unlike CouchDB, a whole URL is taken for a destination, too, if it lies in the same database.
 
 use super::{
     intake::Intake,
