@@ -90,8 +90,8 @@ function broken(wires) {
 }
 
 /**
- * kill -9 by a thread that writes as well, just as a device sends a batch. Gives what the thread sent, and what became of
- * it; the wires are cut then.
+ * kill -9 by a thread that writes as well, just as a device sends a batch. Gives what the thread sent, and what became
+ * of it; the wires are cut then.
  */
 async function killUnderLoad(url, wires, name) {
   const load = new Worker(new URL('load.mjs', import.meta.url), { workerData: { url, pid: server.pid, name } });
@@ -156,7 +156,7 @@ test('20,000 documents sync live both ways through two kills: none lost, none tw
 
     const open = sent.filter(({ status }) => status === undefined).length;
     const devices = broken(wires).join(', ');
-    t.diagnostic(`killed at ${found.size} documents; unanswered: ${open} of the load, ${devices} of the devices so far`);
+    t.diagnostic(`killed at ${found.size} documents; unanswered: ${open} of the load, ${devices} of the devices`);
     assert.ok(open > 0, 'the kill came while documents were being written');
     // A client that got no answer sends the same again.
     const again = { docs: sent.map(({ doc }) => doc), new_edits: false };

@@ -70,8 +70,8 @@ export function leaf(deleted, ...revs) {
 }
 
 /**
- * One request: its path below the database, its query, its body, and the answer's status once there is one. `isBroken` if
- * it was sent and the server went away instead of answering.
+ * One request: its path below the database, its query, its body, and the answer's status once there is one. `isBroken`
+ * if it was sent and the server went away instead of answering.
  */
 class Call {
   #json;

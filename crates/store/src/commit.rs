@@ -2,8 +2,8 @@
 //!
 //! A [`Proposal`] is the keys it reads and a pure function from their values to writes. The committer of a database
 //! takes all waiting proposals, fetches the union of their keys once, applies them in order on an overlay, writes one
-//! transaction, and answers when it is durable. A function that turns out to need a key nobody fetched is stopped, the
-//! key is fetched, and it runs again: so it must not have effects of its own.
+//! transaction, and answers when it is durable. A function that turns out to need keys nobody fetched is stopped, the
+//! keys are fetched, and it runs again: so it must not have effects of its own.
 //!
 //! There is no committer task while nothing waits: an idle database costs nothing.
 
@@ -43,8 +43,8 @@ pub(crate) type Apply<T> = Box<dyn Fn(&mut Draft<'_>) -> Result<T, Stop> + Send>
 /// Why a proposal's function ended early.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// It needs this key's value: fetch it, and run it again.
-    Unread(Key),
+    /// It needs these keys' values: fetch them, and run it again.
+    Unread(Vec<Key>),
     /// It can't be done. Nothing of it is written.
     Refused(Error),
 }
@@ -89,7 +89,13 @@ impl Draft<'_> {
             Write::Set(..) | Write::Clear(_) => None,
         });
         let earlier = || self.group.writes.get(key).or_else(|| self.group.base.get(key));
-        own.or_else(earlier).map(Option::as_ref).ok_or_else(|| Stop::Unread(key.clone()))
+        own.or_else(earlier).map(Option::as_ref).ok_or_else(|| Stop::Unread(vec![key.clone()]))
+    }
+
+    /// Has these keys fetched at once, where they would be asked for one by one.
+    pub(crate) fn fetch(&self, keys: impl Iterator<Item = Key>) -> Result<(), Stop> {
+        let unread: Vec<Key> = keys.filter(|key| self.get(key).is_err()).collect();
+        if unread.is_empty() { Ok(()) } else { Err(Stop::Unread(unread)) }
     }
 
     pub(crate) fn put(&mut self, key: Key, value: Vec<u8>) {
@@ -150,7 +156,7 @@ impl Group {
 /// Proposals that were made together and are answered together.
 struct Batch<T> {
     proposals: std::vec::IntoIter<Proposal<T>>,
-    /// The one that has to wait for a key.
+    /// The one that has to wait for keys.
     stopped: Option<Proposal<T>>,
     outcomes: Vec<Result<T, Error>>,
     answer: oneshot::Sender<Result<Vec<Result<T, Error>>, Error>>,
@@ -161,8 +167,8 @@ trait Pending: Send {
     fn len(&self) -> usize;
     fn bytes(&self) -> usize;
     fn reads(&mut self, keys: &mut Vec<Key>);
-    /// Applies what is left of it; or names the key it has to wait for.
-    fn apply(&mut self, group: &mut Group) -> Result<(), Key>;
+    /// Applies what is left of it; or names the keys it has to wait for.
+    fn apply(&mut self, group: &mut Group) -> Result<(), Vec<Key>>;
     fn answer(self: Box<Self>, committed: Result<(), Error>);
 }
 
@@ -179,14 +185,14 @@ impl<T: Send> Pending for Batch<T> {
         keys.extend(self.proposals.as_mut_slice().iter_mut().flat_map(|p| std::mem::take(&mut p.reads)));
     }
 
-    fn apply(&mut self, group: &mut Group) -> Result<(), Key> {
+    fn apply(&mut self, group: &mut Group) -> Result<(), Vec<Key>> {
         while let Some(proposal) = self.stopped.take().or_else(|| self.proposals.next()) {
             match group.run(&proposal.apply) {
                 Ok(outcome) => self.outcomes.push(Ok(outcome)),
                 Err(Stop::Refused(error)) => self.outcomes.push(Err(error)),
-                Err(Stop::Unread(key)) => {
+                Err(Stop::Unread(keys)) => {
                     self.stopped = Some(proposal);
-                    return Err(key);
+                    return Err(keys);
                 }
             }
         }
@@ -303,9 +309,9 @@ impl Inner {
         self.check_not_deleted()?;
         let mut group = self.fetch(&transaction, taken).await?;
         for batch in taken.iter_mut() {
-            while let Err(key) = batch.apply(&mut group) {
-                let value = transaction.get(&key).await?;
-                group.base.insert(key, value);
+            while let Err(keys) = batch.apply(&mut group) {
+                let values = transaction.get_many(&keys).await?;
+                group.base.extend(keys.into_iter().zip(values));
             }
         }
         self.write(transaction, group).await

@@ -4,18 +4,26 @@ use crate::{
     Database, DocRange, Error,
     all_docs::Order,
     commit::{Draft, Proposal, Stop},
-    edit::release_body,
+    edit::release_bodies,
     keys::{Key, Keys},
     record::DocumentRecord,
 };
 use std::{
     ops::{Bound, ControlFlow},
-    sync::{Arc, atomic::Ordering},
+    sync::atomic::Ordering,
 };
 use tidegate_kv::Direction;
 
 /// Documents looked at in one go.
 const DOCUMENTS_AT_ONCE: usize = 500;
+/// Bodies let go of in one go: they are read, and other writes wait meanwhile.
+const BODIES_AT_ONCE: usize = 1_000;
+
+/// A document that has bodies to let go of.
+struct Wanting {
+    key: Key,
+    bodies: usize,
+}
 
 impl Database {
     /// Starts a compaction in the background, unless one is running.
@@ -46,8 +54,10 @@ impl Database {
             let visit = |key: &[u8], value: &[u8]| {
                 seen += 1;
                 last = key.to_vec();
-                if DocumentRecord::decode(value).is_ok_and(|mut record| !record.tree.drop_inner_bodies().is_empty()) {
-                    wanting.push(key.to_vec());
+                let bodies =
+                    DocumentRecord::decode(value).map_or(0, |mut record| record.tree.drop_inner_bodies().len());
+                if bodies > 0 {
+                    wanting.push(Wanting { key: key.to_vec(), bodies });
                 }
                 ControlFlow::Continue(())
             };
@@ -60,23 +70,38 @@ impl Database {
         }
     }
 
-    async fn compact_documents(&self, documents: Vec<Key>) -> Result<(), Error> {
+    async fn compact_documents(&self, mut wanting: Vec<Wanting>) -> Result<(), Error> {
         let keys = self.0.keys;
-        let proposals = documents.into_iter().map(|key| Proposal {
-            reads: vec![key.clone()],
-            bytes: 0,
-            apply: Box::new(move |draft| apply(keys, &key, draft)),
-        });
-        Arc::clone(&self.0).propose(proposals.collect()).await?.into_iter().collect()
+        while !wanting.is_empty() {
+            let proposals = next_part(&mut wanting).into_iter().map(|Wanting { key, .. }| Proposal {
+                reads: vec![key.clone()],
+                bytes: 0,
+                apply: Box::new(move |draft| apply(keys, &key, draft)),
+            });
+            self.0.propose(proposals.collect()).await?.into_iter().collect::<Result<(), _>>()?;
+        }
+        Ok(())
     }
+}
+
+/// Takes documents from the end until they have bodies enough.
+fn next_part(wanting: &mut Vec<Wanting>) -> Vec<Wanting> {
+    let (mut part, mut bodies) = (Vec::new(), 0);
+    while let Some(document) = wanting.pop_if(|document| bodies == 0 || bodies + document.bodies <= BODIES_AT_ONCE) {
+        bodies += document.bodies;
+        part.push(document);
+    }
+    part
 }
 
 fn apply(keys: Keys, key: &Key, draft: &mut Draft<'_>) -> Result<(), Stop> {
     let Some(bytes) = draft.get(key)? else { return Ok(()) };
     let mut record = DocumentRecord::decode(bytes)?;
-    for body in record.tree.drop_inner_bodies() {
-        release_body(keys, body, draft)?;
+    let bodies = record.tree.drop_inner_bodies();
+    if bodies.is_empty() {
+        return Ok(());
     }
+    release_bodies(keys, &bodies, draft)?;
     if let Some(bytes) = record.encode() {
         draft.put(key.clone(), bytes);
     }

@@ -37,7 +37,7 @@ pub enum History {
         canonical: Bytes,
     },
     /// A revision that another replica made: never refused. Newest first, each one generation older than the one
-    /// before it, and not empty.
+    /// before it, and not empty; what isn't such a path is refused, as it would spoil the document.
     Replicated(Vec<Rev>),
 }
 
@@ -169,9 +169,7 @@ fn apply(
         Merge::Ancestors => forget_content(keys, edit, draft)?,
         Merge::New => put_body(keys, edit, &rev, seq, draft)?,
     }
-    for body in stemmed {
-        release_body(keys, body, draft)?;
-    }
+    release_bodies(keys, &stemmed, draft)?;
     put_document(keys, &edit.id, record, before, draft);
     Ok(Written { rev, seq: Some(seq) })
 }
@@ -185,7 +183,8 @@ pub(crate) fn load(keys: Keys, id: &DocId, draft: &Draft<'_>) -> Result<Option<D
 /// The revision's id and its ancestors', newest first.
 fn path_of(tree: &Tree, edit: &Edit, foreseen: Option<&(Option<Rev>, Rev)>) -> Result<Vec<Rev>, Stop> {
     match &edit.history {
-        History::Replicated(path) => Ok(path.clone()),
+        History::Replicated(path) if is_path(path) => Ok(path.clone()),
+        History::Replicated(_) => Err(Error::Conflict.into()),
         History::Edit { parent, canonical } => {
             let parent =
                 tree.edit_parent(parent.as_ref()).map_err(|_invalid| Error::Conflict)?.map(|node| node.rev.clone());
@@ -196,6 +195,13 @@ fn path_of(tree: &Tree, edit: &Edit, foreseen: Option<&(Option<Rev>, Rev)>) -> R
             Ok([Some(rev), parent].into_iter().flatten().collect())
         }
     }
+}
+
+/// Whether these can be a revision and its ancestors, newest first.
+fn is_path(revs: &[Rev]) -> bool {
+    let generations = || revs.iter().map(Rev::generation);
+    let follow = generations().zip(generations().skip(1)).all(|(younger, older)| Some(younger) == older.checked_add(1));
+    follow && !revs.is_empty()
 }
 
 /// Writes a document's record and its row in the sequence index, under the next sequence. `before` is whether it was
@@ -291,16 +297,18 @@ fn forget_content(keys: Keys, edit: &Edit, draft: &mut Draft<'_>) -> Result<(), 
     edit.attachments.iter().filter_map(|new| new.content.as_ref()).try_for_each(|staged| staged.forget(keys, draft))
 }
 
-/// Takes a body away, and the attachments' contents that only it referred to.
-pub(crate) fn release_body(keys: Keys, seq: Seq, draft: &mut Draft<'_>) -> Result<(), Stop> {
-    let key = keys.body(seq);
-    let Some(bytes) = draft.get(&key)?.cloned() else { return Ok(()) };
-    for attachment in BodyRecord::decode(&bytes)?.attachments {
-        release_attachment(keys, &attachment.digest, draft)?;
+/// Takes bodies away, and the attachments' contents that only they referred to.
+pub(crate) fn release_bodies(keys: Keys, seqs: &[Seq], draft: &mut Draft<'_>) -> Result<(), Stop> {
+    draft.fetch(seqs.iter().map(|seq| keys.body(*seq)))?;
+    let mut digests = Vec::new();
+    for key in seqs.iter().map(|seq| keys.body(*seq)) {
+        let Some(bytes) = draft.get(&key)?.cloned() else { continue };
+        digests.extend(BodyRecord::decode(&bytes)?.attachments.iter().map(|attachment| attachment.digest));
+        draft.meta.body_bytes = draft.meta.body_bytes.saturating_sub(bytes.len() as u64);
+        draft.delete(key);
     }
-    draft.meta.body_bytes = draft.meta.body_bytes.saturating_sub(bytes.len() as u64);
-    draft.delete(key);
-    Ok(())
+    draft.fetch(digests.iter().map(|digest| keys.attachment(digest)))?;
+    digests.iter().try_for_each(|digest| release_attachment(keys, digest, draft))
 }
 
 fn release_attachment(keys: Keys, digest: &AttachmentDigest, draft: &mut Draft<'_>) -> Result<(), Stop> {
@@ -315,4 +323,79 @@ fn release_attachment(keys: Keys, digest: &AttachmentDigest, draft: &mut Draft<'
         draft.delete(key);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(attachments: &[(&str, u8)]) -> Edit {
+        let history = History::Replicated(Vec::new());
+        let attachments = attachments.iter().map(|(name, digest)| NewAttachment {
+            name: (*name).to_owned(),
+            content_type: "text/plain".to_owned(),
+            revpos: Revpos::New,
+            digest: AttachmentDigest::new([*digest; 16]),
+            length: 1,
+            encoding: Encoding::Identity,
+            content: None,
+            stored_length: 1,
+        });
+        let (id, attachments) = ("d".parse().unwrap(), attachments.collect());
+        Edit { id, history, deleted: false, members: Bytes::new(), attachments }
+    }
+
+    fn id_of(parent: &str, canonical: &str, attachments: &[(&str, u8)]) -> String {
+        let parent: Option<Rev> = parent.parse().ok();
+        revision_id(parent.as_ref(), canonical.as_bytes(), &edit(attachments)).to_string()
+    }
+
+    /// Clients and other nodes may have stored these: they never change.
+    #[test]
+    fn revision_ids_are_hashes_of_what_they_say() {
+        let check = |parent, canonical, attachments: &[(&str, u8)], expected: &str| {
+            assert_eq!(id_of(parent, canonical, attachments), expected, "{parent} {canonical} {attachments:?}");
+        };
+        check("", "{}", &[], "1-ca9ad22802b66f662ff171f226211d5c");
+        check("", r#"{"a":1,"channels":["x"]}"#, &[], "1-9af8362a1d70822632752c71b4e6bb49");
+        check("1-ca9ad22802b66f662ff171f226211d5c", r#"{"_deleted":true}"#, &[], "2-2388e34f052a6d15371bff4004b28615");
+        check("7-abc", "{}", &[], "8-00ae88dfbe2dd80362e743ebc644aea9");
+        check("", "{}", &[("a", 1), ("b", 2)], "1-49754a3fee8be0721475e6f1e7c20b51");
+        // The order of attachments is nothing that an edit says.
+        check("", "{}", &[("b", 2), ("a", 1)], "1-49754a3fee8be0721475e6f1e7c20b51");
+    }
+
+    #[test]
+    fn different_edits_are_different_revisions() {
+        let ids = [
+            id_of("", "{}", &[]),
+            id_of("", r#"{"_deleted":true}"#, &[]),
+            id_of("", "{}", &[("a", 1)]),
+            id_of("", "{}", &[("b", 1)]),
+            id_of("", "{}", &[("a", 2)]),
+            id_of("", "{}", &[("a", 1), ("b", 1)]),
+            id_of("1-a", "{}", &[]),
+            id_of("1-b", "{}", &[]),
+            id_of("2-a", "{}", &[]),
+        ];
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len(), "{ids:?}");
+    }
+
+    fn check_path(revs: &str, expected: bool) {
+        let path: Vec<Rev> = revs.split_whitespace().map(|rev| rev.parse().unwrap()).collect();
+        assert_eq!(is_path(&path), expected, "{revs}");
+    }
+
+    #[test]
+    fn a_path_loses_a_generation_with_each_step() {
+        check_path("1-a", true);
+        check_path("3-c 2-b 1-a", true);
+        check_path("9-c 8-b", true);
+        check_path("", false);
+        check_path("3-c 1-a", false);
+        check_path("2-b 2-a", false);
+        check_path("1-a 2-b", false);
+        check_path("1-a 18446744073709551615-b", false);
+    }
 }

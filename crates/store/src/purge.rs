@@ -3,7 +3,7 @@
 use crate::{
     Database, Error,
     commit::{Draft, Proposal, Stop},
-    edit::{load, put_document, release_body},
+    edit::{load, put_document, release_bodies},
     keys::Keys,
 };
 use tidegate_types::{DocId, Rev};
@@ -38,9 +38,7 @@ fn apply(keys: Keys, id: &DocId, revs: &[Rev], draft: &mut Draft<'_>) -> Result<
     let before = record.tree.winner().map(|winner| winner.deleted);
     let purge = record.tree.purge(revs);
     if !purge.revs.is_empty() {
-        for body in purge.bodies {
-            release_body(keys, body, draft)?;
-        }
+        release_bodies(keys, &purge.bodies, draft)?;
         draft.meta.purge_seq += 1;
         put_document(keys, id, record, before, draft);
     }

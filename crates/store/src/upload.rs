@@ -51,9 +51,7 @@ impl Database {
         }
         let keys = self.0.keys;
         let reads = staged.iter().map(|staged| keys.attachment(&staged.digest)).collect();
-        let apply = move |draft: &mut Draft<'_>| {
-            staged.iter().try_for_each(|staged| staged.forget(keys, draft))
-        };
+        let apply = move |draft: &mut Draft<'_>| staged.iter().try_for_each(|staged| staged.forget(keys, draft));
         self.0.propose_one(reads, Box::new(apply)).await
     }
 }
@@ -161,7 +159,8 @@ impl Staged {
 
     /// Clears the content: the database has the same already, or nobody wants it.
     pub(crate) fn forget(&self, keys: Keys, draft: &mut Draft<'_>) -> Result<(), Stop> {
-        let stored = draft.get(&keys.attachment(&self.digest))?.map(|bytes| AttachmentRecord::decode(bytes)).transpose()?;
+        let stored =
+            draft.get(&keys.attachment(&self.digest))?.map(|bytes| AttachmentRecord::decode(bytes)).transpose()?;
         // Another revision may have been written with this very content.
         let in_use = stored.is_some_and(|stored| stored.blob == self.blob);
         if self.is_blob() && !in_use {

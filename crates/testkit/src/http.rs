@@ -316,7 +316,8 @@ impl<R: BufRead> Read for Body<R> {
             self.next_chunk(first)?;
         }
         match self.framing {
-            Framing::Ended => Ok(0),
+            // An empty read would wait for the server's next bytes.
+            Framing::Ended | Framing::Length(0) => Ok(0),
             Framing::UntilClose => self.reader.read(buffer),
             Framing::Length(left) => {
                 let count = self.read_part(buffer, left)?;

@@ -114,3 +114,23 @@ impl AttachmentRecord {
         Ok(Self { blob, stored_length: reader.number()?, references: reader.number()? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record as version 1 wrote it stays readable.
+    #[test]
+    fn version_1_is_readable() {
+        let mut bytes = vec![1];
+        bytes.extend_from_slice(&[0xab; 16]);
+        bytes.extend_from_slice(b"\xac\x02\x03");
+        let record = AttachmentRecord::decode(&bytes).unwrap();
+        let blob = u128::from_be_bytes([0xab; 16]);
+        assert_eq!(record, AttachmentRecord { blob, stored_length: 300, references: 3 });
+        assert_eq!(record.encode(), bytes);
+        for length in 0..bytes.len() {
+            assert!(AttachmentRecord::decode(&bytes[..length]).is_err());
+        }
+    }
+}

@@ -42,3 +42,33 @@ impl ChangeRecord {
         Ok(Change { seq, id, deleted, winner, others, winner_body })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], expected: &Change) {
+        assert_eq!(ChangeRecord::decode(expected.seq, bytes).as_ref(), Ok(expected));
+        assert_eq!(ChangeRecord::encode(expected), bytes);
+        for length in 0..bytes.len() {
+            assert!(ChangeRecord::decode(expected.seq, &bytes[..length]).is_err());
+        }
+    }
+
+    /// A record as version 1 wrote it stays readable.
+    #[test]
+    fn version_1_is_readable() {
+        let (id, winner): (DocId, _) = ("doc".parse().unwrap(), "2-b".parse().unwrap());
+        let live = Change {
+            seq: Seq::new(9),
+            id,
+            deleted: false,
+            winner,
+            others: vec!["2-6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b".parse().unwrap(), "1-".parse().unwrap()],
+            winner_body: Some(Seq::new(300)),
+        };
+        check(b"\x01\x00\x03doc\xac\x02\x02\x02\x02b\x02\x00kkkkkkkkkkkkkkkk\x01\x01", &live);
+        let deleted = Change { deleted: true, others: Vec::new(), winner_body: None, ..live };
+        check(b"\x01\x01\x03doc\x00\x00\x02\x02b", &deleted);
+    }
+}

@@ -75,3 +75,31 @@ impl Meta {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record as version 1 wrote it stays readable.
+    #[test]
+    fn version_1_is_readable() {
+        let bytes = b"\x01uuiduuid\xac\x02\x02\x03\x04\x05\x06\x07\xe8\x07";
+        let meta = Meta::decode(bytes).unwrap();
+        let expected = Meta {
+            uuid: *b"uuiduuid",
+            created_s: 300,
+            update_seq: Seq::new(2),
+            purge_seq: 3,
+            doc_count: 4,
+            doc_del_count: 5,
+            body_bytes: 6,
+            attachment_bytes: 7,
+            revs_limit: 1_000,
+        };
+        assert_eq!(meta, expected);
+        assert_eq!(meta.encode(), bytes);
+        for length in 0..bytes.len() {
+            assert!(Meta::decode(&bytes[..length]).is_err());
+        }
+    }
+}

@@ -85,3 +85,20 @@ async fn compaction_lets_go_of_what_only_old_revisions_had() {
     assert_eq!(left(store.storage()).await, (0, 0, 0));
     check(&db).await;
 }
+
+#[tokio::test]
+async fn a_long_history_is_let_go_in_one_go() {
+    let folder = Folder::new();
+    let (store, db) = open(&folder).await;
+    for _ in 0..2 {
+        let edits = (1..=400).map(|generation| {
+            let path = (1..=generation).rev().map(|generation| format!("{generation}-a"));
+            replicated("d", &path.collect::<Vec<_>>().join(" "))
+        });
+        assert!(db.edit(edits.collect()).await.unwrap().iter().all(Result::is_ok));
+    }
+    assert_eq!(census(store.storage()).await[&'b'], 400);
+    compact(&db).await;
+    assert_eq!(census(store.storage()).await[&'b'], 1);
+    check(&db).await;
+}

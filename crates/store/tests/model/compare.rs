@@ -77,10 +77,8 @@ async fn documents(model: &Model, reader: &Reader) {
 fn tree(found: &tidegate_revtree::Tree, expected: &Document) {
     let nodes = found.nodes();
     let parent = |index: Option<usize>| index.map(|index| nodes[index].rev.clone());
-    let found: BTreeMap<_, _> = nodes
-        .iter()
-        .map(|node| (node.rev.clone(), (parent(node.parent), node.deleted, node.body.stored())))
-        .collect();
+    let found: BTreeMap<_, _> =
+        nodes.iter().map(|node| (node.rev.clone(), (parent(node.parent), node.deleted, node.body.stored()))).collect();
     let expected: BTreeMap<_, _> = expected
         .tree
         .nodes
@@ -179,8 +177,10 @@ fn is_before(id: &str, range: &DocRange) -> bool {
 }
 
 async fn locals(model: &Model, reader: &Reader) {
-    let local = |(id, (number, members)): (&DocId, &(u64, bytes::Bytes))| {
-        LocalDocument { id: id.clone(), number: *number, members: members.clone() }
+    let local = |(id, (number, members)): (&DocId, &(u64, bytes::Bytes))| LocalDocument {
+        id: id.clone(),
+        number: *number,
+        members: members.clone(),
     };
     let mut expected: Vec<_> = model.locals.iter().map(local).collect();
     for number in 0..LOCALS {

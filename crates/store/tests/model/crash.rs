@@ -17,16 +17,17 @@ struct Acknowledged {
 
 /// Edits, attaches, stems and purges until it is told to stop.
 async fn churn(db: Database, writer: usize, acknowledged: Arc<Mutex<Acknowledged>>, stop: Arc<AtomicBool>) {
-    for number in 0.. {
+    for number in 0u64.. {
         if stop.load(Ordering::Relaxed) {
             return;
         }
         let id = format!("{writer}-{number}");
         let size = if number % 10 == 9 { 300_000 } else { 100 };
-        let staged = stage(&db, &vec![(number % 7) as u8; size].into()).await;
+        let staged = stage(&db, &vec![number.to_le_bytes()[0] % 7; size].into()).await;
         let attachments = vec![attachment("a", staged)];
         let first = write(&db, Edit { attachments, ..edit(&id, None, "") }).await.unwrap();
-        let kept = if number % 3 == 0 { write(&db, edit(&id, Some(first.rev), "\"v\":2")).await.unwrap() } else { first };
+        let kept =
+            if number % 3 == 0 { write(&db, edit(&id, Some(first.rev), "\"v\":2")).await.unwrap() } else { first };
         if number % 4 == 0 {
             db.purge(vec![(doc(&id), vec![kept.rev])]).await.unwrap();
             acknowledged.lock().unwrap().purged.push(doc(&id));

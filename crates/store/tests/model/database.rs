@@ -58,13 +58,13 @@ impl Model {
         let seq = self.update_seq.next();
         let body = body_of(edit, path[0].generation(), seq);
         let before = document.tree.clone();
-        if document.tree.merge(&path, edit.deleted, body) {
-            if let Some(name) = self.missing_stub(edit) {
-                return Outcome::MissingStub(name);
-            }
+        let stub = document.tree.merge(&path, edit.deleted, body).then(|| self.missing_stub(edit));
+        if let Some(name) = stub.flatten() {
+            return Outcome::MissingStub(name);
         }
+        let changed = document.tree != before;
         document.tree.stem(self.revs_limit);
-        if document.tree == before {
+        if !changed || document.tree == before {
             return Outcome::Known(path[0].clone());
         }
         self.put(&edit.id, document);
@@ -123,11 +123,11 @@ impl Model {
 
     fn missing_stub(&self, edit: &Edit) -> Option<String> {
         let mut known: BTreeSet<AttachmentDigest> = self.attachments().iter().map(|a| a.digest).collect();
-        let mut missing = |new: &&NewAttachment| match &new.content {
-            Some(staged) => !known.insert(staged.digest()) && false,
-            None => !known.contains(&new.digest),
+        let is_missing = |new: &&NewAttachment| {
+            known.extend(new.content.as_ref().map(|staged| staged.digest()));
+            !known.contains(&new.digest)
         };
-        edit.attachments.iter().find(|new| missing(new)).map(|new| new.name.clone())
+        edit.attachments.iter().find(is_missing).map(|new| new.name.clone())
     }
 }
 

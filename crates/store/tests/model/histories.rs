@@ -2,11 +2,13 @@
 
 use crate::{
     compare::compare_contents,
-    fixture::runtime,
+    fixture::{Folder, name, replicated, runtime, write},
     play::Play,
     step::{Step, step},
 };
 use proptest::{collection::vec, prelude::*};
+use tidegate_store::Error;
+use tidegate_types::Seq;
 
 async fn play(steps: &[Step]) {
     let mut play = Play::new().await;
@@ -17,6 +19,28 @@ async fn play(steps: &[Step]) {
         }
     }
     compare_contents(&play).await;
+}
+
+#[tokio::test]
+async fn a_path_that_is_none_is_refused() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let db = store.create(&name("db"), 0).await.unwrap();
+    for path in ["", "3-c 1-a", "1-a 2-b", "2-b 2-a"] {
+        assert!(matches!(write(&db, replicated("d", path)).await, Err(Error::Conflict)), "{path}");
+    }
+    assert_eq!(db.info().await.unwrap().update_seq, Seq::ZERO);
+}
+
+#[tokio::test]
+async fn what_is_sent_again_changes_nothing() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let db = store.create(&name("db"), 0).await.unwrap();
+    db.set_revs_limit(2).await.unwrap();
+    let path = "4-d 3-c 2-b 1-a";
+    assert_eq!(write(&db, replicated("d", path)).await.unwrap().seq, Some(Seq::new(1)));
+    assert_eq!(write(&db, replicated("d", path)).await.unwrap().seq, None);
 }
 
 proptest! {

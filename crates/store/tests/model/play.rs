@@ -225,9 +225,9 @@ impl Play {
 
     fn replicated(&mut self, id: &DocId, base: u8, fresh: usize, sent: usize) -> History {
         let bases: Vec<Vec<Rev>> = self.lineages.entry(id.clone()).or_default().values().cloned().collect();
-        let mut path = pick(&bases, base).filter(|_| base % 8 > 0).cloned().unwrap_or_default();
+        let mut path = pick(&bases, base).filter(|_| !base.is_multiple_of(8)).cloned().unwrap_or_default();
         for _ in 0..fresh.max(usize::from(path.is_empty())) {
-            path.insert(0, self.make_up(path.len() as u64 + 1));
+            path.insert(0, self.make_up(path.first().map_or(0, Rev::generation) + 1));
             self.lineages.entry(id.clone()).or_default().insert(path[0].clone(), path.clone());
         }
         path.truncate(sent);
@@ -245,7 +245,7 @@ impl Play {
     fn make_up(&mut self, generation: u64) -> Rev {
         self.made_up += 1;
         let digest = self.made_up.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let text = if digest % 2 == 0 { format!("{digest:032x}") } else { format!("{digest:x}") };
+        let text = if digest.is_multiple_of(2) { format!("{digest:032x}") } else { format!("{digest:x}") };
         format!("{generation}-{text}").parse().unwrap()
     }
 

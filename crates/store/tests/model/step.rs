@@ -53,7 +53,11 @@ pub(crate) enum Place {
     OnAny(u8),
     OnUnknown,
     /// So many new revisions on a revision that any replica might have, with so many of the path sent.
-    Replicated { base: u8, fresh: usize, sent: usize },
+    Replicated {
+        base: u8,
+        fresh: usize,
+        sent: usize,
+    },
     /// A known revision with ancestors it doesn't have.
     Contradicting(u8),
 }
@@ -105,9 +109,9 @@ fn place() -> impl Strategy<Value = Place> {
 fn edit() -> impl Strategy<Value = EditPlan> {
     let deleted = prop::bool::weighted(0.2);
     let attachments = prop_oneof![2 => Just(Vec::new()), 1 => vec(attachment(), 1..4)];
-    (0..DOCUMENTS, place(), deleted, attachments, any::<u8>()).prop_map(|(document, place, deleted, attachments, body)| {
-        EditPlan { document, place, deleted, attachments, body }
-    })
+    (0..DOCUMENTS, place(), deleted, attachments, any::<u8>()).prop_map(
+        |(document, place, deleted, attachments, body)| EditPlan { document, place, deleted, attachments, body },
+    )
 }
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {

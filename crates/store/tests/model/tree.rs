@@ -60,14 +60,16 @@ impl Tree {
     pub(crate) fn stem(&mut self, limit: u64) {
         let limit = usize::try_from(limit).unwrap().max(1);
         let leaves: Vec<_> = self.leaves().into_iter().map(|(rev, _)| rev.clone()).collect();
-        self.keep(leaves.iter().flat_map(|leaf| self.path(leaf).into_iter().take(limit)).collect());
+        let kept: Vec<_> = leaves.iter().flat_map(|leaf| self.path(leaf).into_iter().take(limit)).collect();
+        self.keep(&kept);
     }
 
     /// The leaves that are gone.
     pub(crate) fn purge(&mut self, revs: &[Rev]) -> Vec<Rev> {
         let gone: Vec<_> = revs.iter().filter(|rev| self.is_leaf(rev)).cloned().collect();
         let leaves: Vec<_> = self.leaves().into_iter().map(|(rev, _)| rev.clone()).collect();
-        self.keep(leaves.iter().filter(|leaf| !gone.contains(leaf)).flat_map(|leaf| self.path(leaf)).collect());
+        let kept: Vec<_> = leaves.iter().filter(|leaf| !gone.contains(leaf)).flat_map(|leaf| self.path(leaf)).collect();
+        self.keep(&kept);
         gone
     }
 
@@ -76,7 +78,7 @@ impl Tree {
         self.nodes.iter_mut().filter(|(rev, _)| !leaves.contains(rev)).for_each(|(_, node)| node.body = None);
     }
 
-    fn keep(&mut self, kept: Vec<Rev>) {
+    fn keep(&mut self, kept: &[Rev]) {
         self.nodes.retain(|rev, _| kept.contains(rev));
         for node in self.nodes.values_mut() {
             node.parent = node.parent.take().filter(|parent| kept.contains(parent));

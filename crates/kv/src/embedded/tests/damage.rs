@@ -162,6 +162,18 @@ fn a_group_missing_before_a_later_segment_is_damage() {
 }
 
 #[test]
+fn a_group_missing_before_an_empty_segment_is_damage() {
+    let mut log = Written::new(1 << 20);
+    (0..3).for_each(|_| log.push(2000));
+    let whole = log.segment(1);
+    drop(Log::start(log.dir.path(), &EmbeddedOptions::new(log.dir.path()), 2, 4).unwrap());
+    assert_eq!(log.read(START).unwrap(), 3);
+    log.overwrite(1, &whole[..whole.len() - 512]);
+    let Err(Error::Corrupt { file, offset, .. }) = log.read(START) else { panic!("not noticed") };
+    assert_eq!((file, offset), (segment::path(log.dir.path(), 1), log.ends[1].1));
+}
+
+#[test]
 fn reading_starts_at_the_mark() {
     let mut log = Written::new(8 << 10);
     (0..12).for_each(|_| log.push(2000));
@@ -183,9 +195,9 @@ fn what_a_reused_segment_held_before_is_never_read() {
     (0..12).for_each(|_| log.push(2000));
     log.log.retire(log.log.mark(12)).unwrap();
     let begun = log.log.mark(12).segment;
-    // The next segments are made of the old ones, whose records are still behind the new ones.
+    // The next segments are made of the old ones: behind the last new record an old one begins.
     while log.log.mark(0).segment < begun + 2 {
-        log.push(100);
+        log.push(2000);
     }
     let now = log.log.mark(0).segment;
     assert!(log.segment(now).len() as u64 > log.log.mark(0).offset, "nothing is left over behind the last record");

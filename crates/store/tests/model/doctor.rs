@@ -1,0 +1,102 @@
+//! `Database::check` finds what is broken: each case breaks records behind the store's back.
+
+use crate::fixture::{Folder, attachment, check, edit, name, stage, write};
+use tidegate_kv::{Direction, KeyRange, Kv};
+use tidegate_store::{Counter, Edit, Inconsistency};
+
+/// The rows of one kind in the only database. Source: `keys.rs`.
+async fn rows(kv: &Kv, kind: char) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let prefix = [b"D\0\0\0\x01".as_slice(), kind.to_string().as_bytes()].concat();
+    let rows = kv.snapshot().unwrap().scan(KeyRange::prefix(prefix), Direction::Forward, usize::MAX).await.unwrap();
+    rows.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+}
+
+/// What is done to the first row of a kind.
+enum Break {
+    Delete,
+    /// Replaces the value's last byte.
+    Alter(u8),
+    /// Puts it once more, under a key whose last byte differs.
+    Duplicate,
+    /// Makes it unreadable.
+    Garble,
+}
+
+/// Breaks a sound database, and says what is found.
+async fn check_finds(kind: char, how: Break, expected: &[&str]) {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let db = store.create(&name("db"), 0).await.unwrap();
+    let staged = stage(&db, &vec![7; 300_000].into()).await;
+    let edit = Edit { attachments: vec![attachment("a", staged)], ..edit("doc", None, "\"v\":1") };
+    write(&db, edit).await.unwrap();
+    check(&db).await;
+    let kv = store.storage();
+    let (mut key, mut value) = rows(kv, kind).await.swap_remove(0);
+    let mut transaction = kv.begin(b"test").await.unwrap();
+    match how {
+        Break::Delete => transaction.delete(key),
+        Break::Alter(byte) => {
+            *value.last_mut().unwrap() = byte;
+            transaction.put(key, value);
+        }
+        Break::Duplicate => {
+            *key.last_mut().unwrap() ^= 0x40;
+            transaction.put(key, value);
+        }
+        Break::Garble => transaction.put(key, b"\xff".to_vec()),
+    }
+    transaction.commit().await.unwrap();
+    let mut found: Vec<_> = db.check().await.unwrap().iter().map(kind_of).collect();
+    found.dedup();
+    assert_eq!(found, expected, "{kind}");
+}
+
+fn kind_of(inconsistency: &Inconsistency) -> &'static str {
+    match inconsistency {
+        Inconsistency::Unreadable(..) => "unreadable",
+        Inconsistency::RepeatedRevision(..) => "repeated revision",
+        Inconsistency::Head(_) => "head",
+        Inconsistency::ChangeRow(..) => "change row",
+        Inconsistency::StrayChange(..) => "stray change",
+        Inconsistency::NoBody(..) => "no body",
+        Inconsistency::StrayBody(_) => "stray body",
+        Inconsistency::NoAttachment(_) => "no attachment",
+        Inconsistency::References { .. } => "references",
+        Inconsistency::Content(_) => "content",
+        Inconsistency::StrayChunks(_) => "stray chunks",
+        Inconsistency::Counter { counter, .. } => match counter {
+            Counter::Documents => "documents",
+            Counter::DeletedDocuments => "deleted documents",
+            Counter::UpdateSeq => "update seq",
+            Counter::BodyBytes => "body bytes",
+            Counter::AttachmentBytes => "attachment bytes",
+        },
+    }
+}
+
+#[tokio::test]
+async fn documents_and_changes_must_agree() {
+    check_finds('d', Break::Delete, &["stray change", "stray body", "documents"]).await;
+    check_finds('d', Break::Garble, &["unreadable", "stray change", "stray body", "documents"]).await;
+    check_finds('d', Break::Duplicate, &["change row", "stray body", "change row", "documents"]).await;
+    check_finds('d', Break::Alter(0), &["head"]).await;
+    check_finds('s', Break::Delete, &["change row"]).await;
+    check_finds('s', Break::Garble, &["change row", "unreadable"]).await;
+    check_finds('s', Break::Alter(0), &["change row"]).await;
+    check_finds('s', Break::Duplicate, &["stray change", "update seq"]).await;
+}
+
+#[tokio::test]
+async fn bodies_and_attachments_must_agree() {
+    check_finds('b', Break::Delete, &["no body", "references", "body bytes"]).await;
+    check_finds('b', Break::Garble, &["unreadable", "references", "body bytes"]).await;
+    check_finds('b', Break::Duplicate, &["stray body", "references", "body bytes"]).await;
+    check_finds('a', Break::Delete, &["no attachment", "stray chunks", "attachment bytes"]).await;
+    check_finds('a', Break::Alter(5), &["references"]).await;
+    check_finds('a', Break::Garble, &["unreadable", "stray chunks", "attachment bytes"]).await;
+    check_finds('c', Break::Delete, &["content"]).await;
+    check_finds('c', Break::Alter(8), &["content"]).await;
+    check_finds('c', Break::Garble, &["content"]).await;
+    check_finds('c', Break::Duplicate, &["content"]).await;
+}
