@@ -102,6 +102,12 @@ fn endpoint(name: &str, rest: &[Segment<'_>]) -> Option<Endpoint> {
         (Some(listed), [queries]) if queries.text() == "queries" => return Some(Endpoint::ListQueries(listed)),
         (Some(_) | None, _) => {}
     }
+    let named = endpoint_named(name)?;
+    // Such as `_compact/DESIGN` and `_partition/P`.
+    Some(if rest.is_empty() { named } else { Endpoint::Later })
+}
+
+fn endpoint_named(name: &str) -> Option<Endpoint> {
     Some(match name {
         "_bulk_docs" => Endpoint::BulkDocs,
         "_bulk_get" => Endpoint::BulkGet,

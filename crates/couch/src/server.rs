@@ -35,7 +35,7 @@ pub(crate) fn welcome(cx: &Context) -> Response<Body> {
 const COUCHDB_VERSION: &str = "3.5.0";
 
 pub(crate) fn up(cx: &Context) -> Answer {
-    match cx.engine.storage().health() {
+    match cx.engine.health() {
         tidegate_engine::Health::Ok => Ok(json_value(StatusCode::OK, &json!({ "status": "ok", "seeds": {} }))),
         tidegate_engine::Health::ReadOnly { reason } => {
             let reason = format!("the storage takes no writes: {reason}");

@@ -2,7 +2,7 @@
 
 use crate::{Admins, Caller, Database, Error, Limits};
 use std::sync::Arc;
-use tidegate_kv::Kv;
+use tidegate_kv::{Health, Kv, Stats};
 use tidegate_store::Store;
 use tidegate_types::DbName;
 
@@ -120,9 +120,14 @@ impl Engine {
         Ok(Database::new(self.inner.store.database(name).await?, self.inner.limits))
     }
 
-    /// The storage, for its health, its figures and backups. Not for a caller's data.
-    pub fn storage(&self) -> &Kv {
-        self.inner.store.storage()
+    /// Whether the storage takes writes.
+    pub fn health(&self) -> Health {
+        self.inner.store.storage().health()
+    }
+
+    /// What the storage has done since the start.
+    pub fn storage_stats(&self) -> Stats {
+        self.inner.store.storage().stats()
     }
 
     /// Ends background work and makes the storage's last checkpoint.

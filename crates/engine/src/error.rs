@@ -113,6 +113,9 @@ impl Error {
         if let tidegate_kv::Error::ReadOnly { reason } = error {
             return Some(Self::ReadOnly { reason: reason.as_str().into() });
         }
+        if matches!(error, tidegate_kv::Error::Busy { .. }) {
+            return Some(Self::Overloaded);
+        }
         matches!(error, tidegate_kv::Error::Full { .. }).then_some(Self::StorageFull)
     }
 }

@@ -7,6 +7,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
+use rustix::net::sockopt::set_tcp_user_timeout;
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tidegate_http::Body;
 use tokio::{
@@ -18,6 +19,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// After a failed accept (out of file descriptors, mostly), before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a client may leave unread what it was sent before the system cuts it off.
+const SEND_TIMEOUT_MS: u32 = 120_000;
 
 /// What all listeners share.
 #[derive(Clone)]
@@ -91,6 +95,9 @@ where
 {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    if let Err(error) = set_tcp_user_timeout(&stream, SEND_TIMEOUT_MS) {
+        tracing::debug!(%error, "TCP_USER_TIMEOUT could not be set");
     }
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(connections.header_timeout).max_buf_size(64 << 10);

@@ -94,7 +94,7 @@ impl StorageGauges {
     }
 
     fn read(&self, engine: &Engine) {
-        let stats = engine.storage().stats();
+        let stats = engine.storage_stats();
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.commits, stats.commits);
         set(&self.groups, stats.groups);
@@ -108,7 +108,7 @@ impl StorageGauges {
 }
 
 fn health(engine: &Engine) -> Response<Body> {
-    match engine.storage().health() {
+    match engine.health() {
         Health::Ok => text(StatusCode::OK, "ok\n".to_owned()),
         Health::ReadOnly { reason } => text(StatusCode::SERVICE_UNAVAILABLE, format!("read-only: {reason}\n")),
     }

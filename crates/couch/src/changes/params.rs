@@ -59,7 +59,7 @@ impl Params {
         let feed = match query.get("feed") {
             None | Some("normal") => FeedKind::Normal,
             Some("longpoll") => FeedKind::Longpoll,
-            Some("continuous") => FeedKind::Continuous,
+            Some("continuous" | "live") => FeedKind::Continuous,
             Some("eventsource") => FeedKind::EventSource,
             Some(_) => {
                 return Err(Error::bad_request(

@@ -41,7 +41,7 @@ impl Folder {
         // Whoever made the store may have been killed between naming it, or the folder around it, and syncing that.
         let parent = parent(path)?;
         sync_dir(&parent)?;
-        sync_dir(&self::parent(&parent)?)?;
+        sync_above(&parent);
         Ok(Self { path: path.to_owned(), lock })
     }
 

@@ -4,9 +4,9 @@
 //! `FORMAT` (the version), `lock`, `tree.redb`, and `log/NNNNNNNNNNNNNNNN.log`, the segments of the log.
 //!
 //! # Life of a commit
-//! A dedicated thread, the [committer](committer), takes all waiting transactions as one group and writes them as one
-//! [record](record) to the [log](log). While another thread [syncs](syncer) it, the group is applied in an open
-//! transaction of the [tree](tree). When the sync has returned, the tree's transaction is committed in memory, the new
+//! A dedicated thread, the [committer], takes all waiting transactions as one group and writes them as one
+//! [record] to the [log]. While another thread [syncs](syncer) it, the group is applied in an open
+//! transaction of the [tree]. When the sync has returned, the tree's transaction is committed in memory, the new
 //! snapshot is published, the callers are answered and the watchers woken. Some time later a *checkpoint* makes the tree
 //! durable, with the place in the log up to which it holds everything; older segments are used again.
 //!
