@@ -1,7 +1,7 @@
 //! The history of one document as a tree of revisions, and the rules every replica applies to it.
 //!
 //! A tree is a forest, really: old ancestors are forgotten ([`Tree::stem`]), and a replica may learn of two histories
-//! that share no revision. Invariants, which every operation keeps and [`Tree::from_nodes`] checks:
+//! that share no revision. Invariants, which every operation keeps; [`Tree::from_nodes`] checks the second:
 //! - a revision is in the tree once;
 //! - a node's parent is exactly one generation older.
 //!

@@ -219,6 +219,17 @@ struct Waiting {
     committing: bool,
 }
 
+/// The turn of whoever commits. If its task should die, the next proposal begins another.
+struct Turn<'q>(&'q Queue);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).committing = false;
+        }
+    }
+}
+
 impl Inner {
     /// Has proposals carried out, in this order, and waits until they are durable. An outcome for each.
     ///
@@ -257,6 +268,7 @@ impl Inner {
     }
 
     async fn commit_all(self: Arc<Self>) {
+        let _turn = Turn(&self.queue);
         while let Some(batches) = self.take_waiting() {
             let crowded = batches.len() > 1;
             self.commit(batches).await;

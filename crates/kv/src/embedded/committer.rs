@@ -1,13 +1,13 @@
 //! The thread that commits: one group after the other, and checkpoints in between.
 
 use std::{
-    fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
 use super::{
+    folder::Lock,
     log::Log,
     options::EmbeddedOptions,
     queue::{Closed, Request, Work},
@@ -35,7 +35,7 @@ pub(crate) struct Committer {
     /// Memory for the next record.
     pub(crate) memory: Vec<u8>,
     /// Keeps the folder to ourselves.
-    pub(crate) lock: File,
+    pub(crate) lock: Lock,
 }
 
 /// What the last checkpoint doesn't cover.

@@ -20,7 +20,22 @@ const LOG: &str = "log";
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    lock: File,
+    lock: Lock,
+}
+
+/// Keeps a folder ours until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a process that is being started elsewhere may have a copy for a moment.
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "could not unlock the store's folder");
+        }
+    }
 }
 
 impl Folder {
@@ -94,7 +109,7 @@ impl Folder {
     }
 
     /// What keeps the folder ours.
-    pub(crate) fn into_lock(self) -> File {
+    pub(crate) fn into_lock(self) -> Lock {
         self.lock
     }
 }
@@ -119,11 +134,11 @@ fn check_format(path: &Path, text: &str) -> Result<(), Error> {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, Error> {
+fn lock(folder: &Path) -> Result<Lock, Error> {
     let path = folder.join(LOCK);
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).at("open", &path)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock { file }),
         Err(TryLockError::WouldBlock) => Err(Error::Locked { path: folder.to_owned() }),
         Err(TryLockError::Error(error)) => Err(error).at("lock", &path),
     }
