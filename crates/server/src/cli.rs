@@ -53,8 +53,8 @@ impl Cli {
     /// Does what the command line says; returns when it is done.
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
-            Command::Dev(dev) => serve::run(Config::dev(dev.data, dev.addresses)?),
-            Command::Serve(serve) => serve::run(Config::serve(&serve.config, serve.data, serve.addresses)?),
+            Command::Dev(dev) => serve::run(Config::dev(dev.data, &dev.addresses)?),
+            Command::Serve(serve) => serve::run(Config::serve(&serve.config, serve.data, &serve.addresses)?),
         }
     }
 }

@@ -156,11 +156,11 @@ pub(crate) enum LogFormat {
 
 impl Config {
     /// For `tidegate dev`: open, so loopback only, and only pages served from this machine may call.
-    pub(crate) fn dev(data: PathBuf, addresses: Addresses) -> Result<Self> {
+    pub(crate) fn dev(data: PathBuf, addresses: &Addresses) -> Result<Self> {
         let log = LogFile { level: "warn".to_owned(), format: LogFormat::Text };
         let cors = CorsFile { origins: vec!["loopback".to_owned()], credentials: true };
         let file = File { data: Some(data), cors, log, ..File::default() };
-        let config = Self::merge(file, None, &addresses, Admins::Open)?;
+        let config = Self::merge(file, None, addresses, Admins::Open)?;
         for (name, address) in [("couch", config.couch), ("metrics", config.metrics)] {
             ensure!(
                 address.is_loopback(),
@@ -171,7 +171,7 @@ impl Config {
     }
 
     /// For `tidegate serve`: as the file says.
-    pub(crate) fn serve(path: &Path, data: Option<PathBuf>, addresses: Addresses) -> Result<Self> {
+    pub(crate) fn serve(path: &Path, data: Option<PathBuf>, addresses: &Addresses) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
         let mut file: File = toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
         let admins = Admins::Named(std::mem::take(&mut file.admins));
@@ -182,7 +182,7 @@ impl Config {
                 path.display()
             );
         }
-        Self::merge(file, data, &addresses, admins)
+        Self::merge(file, data, addresses, admins)
     }
 
     fn merge(file: File, data: Option<PathBuf>, addresses: &Addresses, admins: Admins) -> Result<Self> {
@@ -280,6 +280,6 @@ mod tests {
     fn dev_stays_on_loopback() {
         let couch = Some("0.0.0.0:1".parse().unwrap());
         let addresses = Addresses { couch, metrics: None, gateway: None, admin: None, jobs: None };
-        assert!(Config::dev("x".into(), addresses).unwrap_err().to_string().contains("loopback"));
+        assert!(Config::dev("x".into(), &addresses).unwrap_err().to_string().contains("loopback"));
     }
 }

@@ -233,6 +233,16 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_the_lock_in_another_process_keeps_nobody_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = create(&dir.path().join("store")).unwrap();
+        let copy = folder.lock.file.try_clone().unwrap();
+        drop(folder);
+        drop(create(&dir.path().join("store")).unwrap());
+        drop(copy);
+    }
+
+    #[test]
     fn an_empty_folder_becomes_a_store() {
         let dir = tempfile::tempdir().unwrap();
         drop(create(dir.path()).unwrap());

@@ -107,17 +107,13 @@ async fn a_checkpoint_waits_for_space_while_reads_go_on() {
     put(&kv, "a", 100_000).await.unwrap();
     faults.tree_full.store(true, Ordering::Relaxed);
     put(&kv, "b", 100_000).await.unwrap();
-    while kv.health() == Health::Ok {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| kv.health() != Health::Ok).await;
     assert!(matches!(put(&kv, "c", 100_000).await, Err(Error::Full { .. })));
     assert_eq!(keys(&kv).await, ["a", "b"]);
     let copy = tempfile::tempdir().unwrap();
     copy_folder(dir.path(), copy.path());
     faults.tree_full.store(false, Ordering::Relaxed);
-    while kv.health() != Health::Ok {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| kv.health() == Health::Ok).await;
     put(&kv, "d", 100_000).await.unwrap();
     assert_eq!(keys(&kv).await, ["a", "b", "d"]);
     kv.close().await.unwrap();
@@ -149,13 +145,14 @@ async fn an_idle_store_makes_its_checkpoint_and_settles() {
     options.checkpoint_interval = Duration::from_millis(5);
     let kv = Kv::open_embedded(options).await.unwrap();
     put(&kv, "one", 10).await.unwrap();
-    while kv.stats().checkpoints == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| kv.stats().checkpoints > 0).await;
     let before = kv.stats();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let after = kv.stats();
-    assert_eq!((after.checkpoints, after.log_syncs), (before.checkpoints, before.log_syncs));
+    let mut looks = tokio::time::interval(Duration::from_millis(1));
+    for _ in 0..50 {
+        looks.tick().await;
+        let after = kv.stats();
+        assert_eq!((after.checkpoints, after.log_syncs), (before.checkpoints, before.log_syncs));
+    }
     kv.close().await.unwrap();
 }
 
@@ -170,4 +167,16 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(&path, &target).unwrap();
         }
     }
+}
+
+/// Looks again and again whether something has come about, for ten seconds at the most.
+async fn until(mut come_about: impl FnMut() -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(1));
+    for _ in 0..10_000 {
+        if come_about() {
+            return;
+        }
+        looks.tick().await;
+    }
+    panic!("it hasn't come about in time");
 }
