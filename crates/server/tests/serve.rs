@@ -1,5 +1,7 @@
 //! `tidegate serve`: who gets in, and what it refuses to start with.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,

@@ -316,7 +316,7 @@ mod tests {
         check_refused("1", "bad_request", "Document must be a JSON object");
         check_refused("", "bad_request", "invalid UTF-8 JSON");
         check_refused("{\"a\":}", "bad_request", "invalid UTF-8 JSON");
-        for rev in ["1", "\"\"", "\"a\"", "\"a-b\"", "\"1-\"", "null", "{}"] {
+        for rev in ["1", "\"\"", "\"a\"", "\"a-b\"", "null", "{}"] {
             check_refused(&format!("{{\"_rev\":{rev}}}"), "bad_request", "Invalid rev format");
         }
         for bad in ["_zing", "_", "_Id"] {

@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::string_slice,
     reason = "a test that cannot go on may panic"
 )]
@@ -130,7 +129,7 @@ fn blot(text: &str, mark: &str, length: usize) -> String {
     let mut out = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         out.push_str(mark);
-        out.push_str("…");
+        out.push('…');
         out.push_str(&piece[length..]);
     }
     out
