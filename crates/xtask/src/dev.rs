@@ -39,7 +39,8 @@ pub(crate) fn run(after: After, server_args: &[String]) -> anyhow::Result<()> {
 fn start(server_args: &[String]) -> anyhow::Result<Child> {
     let target = command::output(Command::new("cargo").args(["metadata", "--no-deps", "--format-version", "1"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&target)?;
-    let target = metadata["target_directory"].as_str().context("cargo named no target folder")?;
+    let target =
+        metadata.get("target_directory").and_then(serde_json::Value::as_str).context("cargo named no target folder")?;
     let binary = Path::new(target).join("release/tidegate");
     let mut dev = Command::new(binary);
     dev.arg("dev").args(server_args).stdout(Stdio::piped());
