@@ -8,6 +8,7 @@
 mod filter;
 mod frame;
 mod params;
+mod row;
 mod run;
 
 use crate::{

@@ -60,12 +60,12 @@ impl Frame {
         }
     }
 
-    /// Behind a row with this sequence (as JSON).
-    pub(crate) fn row_end(self, seq: &str, out: &mut Vec<u8>) {
+    /// Behind a row with this sequence.
+    pub(crate) fn row_end(self, seq: WireSeq, out: &mut Vec<u8>) {
         match self {
             Self::Object => {}
             Self::Lines => out.push(b'\n'),
-            Self::Events => out.extend_from_slice(format!("\nid: {seq}\n\n").as_bytes()),
+            Self::Events => out.extend_from_slice(format!("\nid: \"{seq}\"\n\n").as_bytes()),
         }
     }
 

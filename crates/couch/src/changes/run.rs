@@ -2,14 +2,14 @@
 
 use super::{
     frame::Frame,
-    params::{FeedKind, Params, Style, Wait},
+    params::{FeedKind, Params, Wait},
+    row,
 };
 use crate::{context::Context, database::wire_seq, document::render::render, error::Error};
 use bytes::Bytes;
 use tidegate_engine::{Change, Database, Feed, Order};
 use tidegate_http::respond::{Aborted, Source};
-use tidegate_json::write_string;
-use tidegate_types::{Rev, Seq};
+use tidegate_types::Seq;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -208,13 +208,18 @@ impl Run {
         if self.rows > 0 {
             out.extend_from_slice(self.frame.separator());
         }
-        let seq = format!("\"{}\"", wire_seq(&self.db, change.seq));
         let silent = !self.rows.is_multiple_of(self.params.seq_interval);
         self.rows += 1;
         out.extend_from_slice(self.frame.row_start());
-        out.extend_from_slice(b"{\"seq\":");
-        out.extend_from_slice(if silent { b"null" } else { seq.as_bytes() });
-        write_row(change, self.params.style, out);
+        let seq = wire_seq(&self.db, change.seq);
+        match (silent, self.phase) {
+            (true, _) => row::write(None, change, self.params.style, out),
+            // Many listeners follow, each of whom gets the same row now.
+            (false, Phase::Following) => row::write_shared(seq, change, self.params.style, out),
+            (false, Phase::Reading | Phase::Ending | Phase::Ended) => {
+                row::write(Some(seq), change, self.params.style, out)
+            }
+        }
         if self.params.docs.include {
             out.extend_from_slice(b",\"doc\":");
             match self.db.changed_document(change, self.params.docs.options.detail()).await? {
@@ -223,7 +228,7 @@ impl Run {
             }
         }
         out.push(b'}');
-        self.frame.row_end(&seq, out);
+        self.frame.row_end(seq, out);
         Ok(())
     }
 
@@ -235,30 +240,4 @@ impl Run {
         self.frame.end(wire_seq(&self.db, self.last), pending, out);
         Ok(())
     }
-}
-
-/// What a row says after its sequence.
-fn write_row(change: &Change, style: Style, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"id\":");
-    write_string(out, change.id.as_str());
-    out.extend_from_slice(b",\"changes\":[");
-    write_rev(&change.winner, out);
-    let others = match style {
-        Style::MainOnly => &[],
-        Style::AllDocs => change.others.as_slice(),
-    };
-    for rev in others {
-        out.push(b',');
-        write_rev(rev, out);
-    }
-    out.push(b']');
-    if change.deleted {
-        out.extend_from_slice(b",\"deleted\":true");
-    }
-}
-
-fn write_rev(rev: &Rev, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"rev\":\"");
-    out.extend_from_slice(rev.to_string().as_bytes());
-    out.extend_from_slice(b"\"}");
 }
