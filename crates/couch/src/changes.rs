@@ -40,7 +40,7 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
 async fn answer(cx: &Context, db: &Database, params: Params) -> Answer {
     params.filter.check(db).await?;
     let (feed, frame) = (params.feed, Frame::of(params.feed));
-    let mut run = Run::new(cx, db, params);
+    let mut run = Run::new(cx, db, params)?;
     if feed != FeedKind::Normal {
         return Ok(stream(run.with_place(feed_place(cx)?), frame));
     }

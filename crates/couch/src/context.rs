@@ -5,9 +5,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
-use tidegate_engine::{Caller, Database, Engine};
+use tidegate_engine::{Caller, Database, Engine, Live};
 use tidegate_http::{
-    Body, BodyReader,
+    Arrival, Body, BodyLimits, BodyReader,
     body::{ContentCoding, read_whole},
     query::Query,
     respond,
@@ -22,6 +22,8 @@ pub(crate) type Answer = Result<Response<Body>, Error>;
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) engine: Engine,
+    /// What the configuration said when the request came.
+    pub(crate) live: Arc<Live>,
     pub(crate) caller: Caller,
     pub(crate) request: Arc<Head>,
     pub(crate) shared: Arc<Shared>,
@@ -36,6 +38,16 @@ pub(crate) struct Head {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
+    pub(crate) arrival: Arrival,
+}
+
+impl Head {
+    pub(crate) fn transport(&self) -> tidegate_engine::Transport {
+        match self.arrival.transport {
+            tidegate_http::Transport::Plain => tidegate_engine::Transport::Plain,
+            tidegate_http::Transport::Tls => tidegate_engine::Transport::Tls,
+        }
+    }
 }
 
 impl Context {
@@ -60,7 +72,11 @@ impl Context {
     /// `http://host:port`, as the client knows us.
     pub(crate) fn base_url(&self) -> String {
         let host = self.header(header::HOST).or(self.request.uri.authority().map(http::uri::Authority::as_str));
-        format!("http://{}", host.unwrap_or("localhost"))
+        let scheme = match self.request.arrival.transport {
+            tidegate_http::Transport::Plain => "http",
+            tidegate_http::Transport::Tls => "https",
+        };
+        format!("{scheme}://{}", host.unwrap_or("localhost"))
     }
 
     /// Refuses a body that isn't declared as JSON.
@@ -74,9 +90,20 @@ impl Context {
         }
     }
 
+    /// Of bodies that are read as a whole.
+    pub(crate) fn read_limits(&self) -> BodyLimits {
+        let BodyLimits { bytes_max, frame_timeout } = self.stream_limits();
+        BodyLimits { bytes_max: bytes_max.min(self.shared.settings.read_bytes_max), frame_timeout }
+    }
+
+    /// Of bodies that are streamed.
+    pub(crate) fn stream_limits(&self) -> BodyLimits {
+        BodyLimits { bytes_max: self.live.request_bytes_max, frame_timeout: self.shared.settings.body_timeout }
+    }
+
     /// The whole body, unpacked, within `max_http_request_size`.
     pub(crate) async fn read(&self, body: Incoming) -> Result<Bytes, Error> {
-        Ok(read_whole(&self.request.headers, body, self.shared.settings.request_limits).await?)
+        Ok(read_whole(&self.request.headers, body, self.read_limits()).await?)
     }
 
     /// The whole body of a request that must declare it as JSON.
@@ -88,12 +115,12 @@ impl Context {
     /// The body as it comes, unpacked if it declares `Content-Encoding: gzip`, within `max_attachment_size`.
     pub(crate) fn stream(&self, body: Incoming) -> Result<BodyReader<Incoming>, Error> {
         let coding = ContentCoding::of(&self.request.headers)?;
-        Ok(BodyReader::new(body, coding, self.shared.settings.attachment_limits)?)
+        Ok(BodyReader::new(body, coding, self.stream_limits())?)
     }
 
     /// The body as it comes, packed as it may be.
     pub(crate) fn stream_packed(&self, body: Incoming) -> Result<BodyReader<Incoming>, Error> {
-        Ok(BodyReader::new(body, ContentCoding::Identity, self.shared.settings.attachment_limits)?)
+        Ok(BodyReader::new(body, ContentCoding::Identity, self.stream_limits())?)
     }
 }
 

@@ -2,11 +2,14 @@
 //!
 //! Source: `chttpd_cors`, `spec/couch.md` 3.9.
 
-use http::{HeaderName, Method};
-use std::time::Duration;
+use http::{HeaderName, Method, header};
+use tidegate_engine::CorsRules;
 use tidegate_http::cors::{CorsOptions, Credentials, Origins};
 
 const METHODS: [Method; 2] = [Method::PUT, Method::DELETE];
+
+/// Those that browsers ask for without need.
+const SIMPLE_HEADERS: [HeaderName; 3] = [header::ACCEPT, header::ACCEPT_LANGUAGE, header::ORIGIN];
 
 const HEADERS: [&str; 20] = [
     "accept",
@@ -42,15 +45,19 @@ const EXPOSED: [&str; 8] = [
     "x-couchdb-body-time",
 ];
 
-/// The dialect's rules for these origins. A preflight's answer holds for ten minutes.
-pub fn cors(origins: Origins, credentials: Credentials) -> CorsOptions {
+/// The rules that the configuration asks for, with the dialect's methods and headers where it names none.
+pub(crate) fn options(rules: &CorsRules) -> CorsOptions {
     let copy = Method::from_bytes(b"COPY").ok();
+    let methods = rules.methods.as_ref().map(|names| names.iter().filter_map(|name| name.parse().ok()).collect());
+    let headers = rules.headers.as_ref().map(|names| {
+        names.iter().filter_map(|name| name.to_ascii_lowercase().parse().ok()).chain(SIMPLE_HEADERS).collect()
+    });
     CorsOptions {
-        origins,
-        credentials,
-        methods: METHODS.into_iter().chain(copy).collect(),
-        headers: HEADERS.map(HeaderName::from_static).to_vec(),
+        origins: Origins::parse(&rules.origins),
+        credentials: if rules.credentials.is_on() { Credentials::Allowed } else { Credentials::Refused },
+        methods: methods.unwrap_or_else(|| METHODS.into_iter().chain(copy).collect()),
+        headers: headers.unwrap_or_else(|| HEADERS.map(HeaderName::from_static).to_vec()),
         exposed: EXPOSED.map(HeaderName::from_static).to_vec(),
-        max_age: Duration::from_secs(600),
+        max_age: rules.max_age,
     }
 }

@@ -3,21 +3,23 @@
 use crate::{
     context::{Answer, Context, json_value},
     error::Error,
+    route::NODE,
     sequence::WireSeq,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
+use hyper::body::Incoming;
 use serde_json::{Value, json};
-use tidegate_engine::Database;
-use tidegate_http::path::encode_segment;
+use tidegate_engine::{Database, Layout};
+use tidegate_http::{Body, path::encode_segment};
 use tidegate_types::{DbName, Seq};
 
 pub(crate) async fn create(cx: &Context, name: &DbName) -> Answer {
-    // System databases are more than databases: a password written to a plain `_users` would stay readable.
-    let is_system = name.as_str().starts_with('_');
-    if is_system || cx.query()?.flag("partitioned")?.unwrap_or(false) {
-        return Err(Error::not_implemented());
-    }
-    cx.engine.create_database(&cx.caller, name).await?;
+    let layout = match cx.query()?.get("partitioned") {
+        None | Some("" | "false") => Layout::Whole,
+        Some("true") => Layout::Partitioned,
+        Some(_) => return Err(Error::bad_request("Invalid `partitioned` parameter")),
+    };
+    cx.engine.create_database(&cx.caller, name, layout).await?;
     let mut response = json_value(StatusCode::CREATED, &json!({ "ok": true }));
     let location = format!("{}/{}", cx.base_url(), encode_segment(name.as_str()));
     if let Ok(location) = HeaderValue::try_from(location) {
@@ -48,13 +50,48 @@ pub(crate) async fn info_json(db: &Database) -> Result<Value, Error> {
         "purge_seq": wire_seq(db, Seq::new(info.purge_seq)).to_string(),
         "update_seq": wire_seq(db, info.update_seq).to_string(),
         "sizes": { "file": info.stored_bytes, "external": info.stored_bytes, "active": info.stored_bytes },
-        "props": {},
+        "props": props(db),
         "doc_del_count": info.doc_del_count,
         "doc_count": info.doc_count,
         "disk_format_version": 8,
         "compact_running": info.compacting,
         "cluster": { "q": 1, "n": 1, "w": 1, "r": 1 },
     }))
+}
+
+fn props(db: &Database) -> Value {
+    match db.layout() {
+        Layout::Whole => json!({}),
+        Layout::Partitioned => json!({ "partitioned": true }),
+    }
+}
+
+/// Who may use the database, in the words it was set in.
+pub(crate) fn security(db: &Database) -> Response<Body> {
+    crate::context::json(StatusCode::OK, format!("{}\n", db.security()))
+}
+
+pub(crate) async fn set_security(cx: &Context, db: &Database, body: Incoming) -> Answer {
+    db.set_security(&cx.read(body).await?).await?;
+    Ok(json_value(StatusCode::OK, &json!({ "ok": true })))
+}
+
+/// One shard, on the one node.
+pub(crate) fn shards() -> Response<Body> {
+    json_value(StatusCode::OK, &json!({ "shards": { "00000000-ffffffff": [NODE] } }))
+}
+
+/// There is nothing to synchronise: one node has it all.
+pub(crate) fn sync_shards(cx: &Context) -> Answer {
+    cx.engine.check_admin(&cx.caller)?;
+    Ok(json_value(StatusCode::ACCEPTED, &json!({ "ok": true })))
+}
+
+/// Takes away what was left of views that no design document has any more. There are none yet.
+pub(crate) fn view_cleanup(cx: &Context, db: &Database) -> Answer {
+    cx.check_json_content_type()?;
+    db.check_admin()?;
+    Ok(json_value(StatusCode::ACCEPTED, &json!({ "ok": true })))
 }
 
 pub(crate) fn compact(cx: &Context, db: &Database) -> Answer {

@@ -5,7 +5,7 @@
 use crate::sequence::WireSeqError;
 use http::{HeaderValue, StatusCode, header};
 use std::borrow::Cow;
-use tidegate_engine::Absence;
+use tidegate_engine::{Absence, AccessError, Refusal};
 use tidegate_http::{ApiError, BodyError, multipart::MultipartError, path::PathError, query::QueryError};
 use tidegate_types::{DocIdError, RevError};
 
@@ -38,6 +38,14 @@ impl Error {
         Self::new(StatusCode::NOT_FOUND, "not_found", reason)
     }
 
+    pub(crate) fn unauthorized(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", reason)
+    }
+
+    pub(crate) fn forbidden(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", reason)
+    }
+
     pub(crate) fn conflict() -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", "Document update conflict.")
     }
@@ -65,8 +73,16 @@ impl From<tidegate_engine::Error> for Error {
     fn from(error: tidegate_engine::Error) -> Self {
         use tidegate_engine::Error as E;
         match error {
-            E::BadCredentials => unauthorized("Name or password is incorrect."),
-            E::Unauthorized => unauthorized("You are not a server admin."),
+            E::BadCredentials => Self::unauthorized("Name or password is incorrect."),
+            E::Access(error) => error.into(),
+            E::Refused(Refusal::Misconfigured(error)) => Self::bad_request(error.to_string()),
+            E::Refused(refusal @ Refusal::Forbidden) => Self::forbidden(refusal.to_string()),
+            E::Refused(
+                refusal @ (Refusal::BadValue(_) | Refusal::NoEffect { .. } | Refusal::NotListed | Refusal::Illegal),
+            ) => Self::bad_request(refusal.to_string()),
+            E::IllegalDocId(reason) => Self::illegal_docid(reason),
+            E::IllegalPartition(reason) => Self::new(StatusCode::BAD_REQUEST, "illegal_partition", reason),
+            E::NotPartitioned => Self::bad_request("database is not partitioned"),
             E::NoDatabase(_) => Self::not_found("Database does not exist."),
             E::DatabaseExists(_) => {
                 let reason = "The database could not be created, the file already exists.";
@@ -87,7 +103,7 @@ impl From<tidegate_engine::Error> for Error {
             E::Overloaded => Self::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", error.to_string()),
             E::ReadOnly { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", error.to_string()),
             E::StorageFull => Self::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage", error.to_string()),
-            E::Store(_) => internal(&error),
+            E::Store(_) | E::Config(_) => internal(&error),
         }
     }
 }
@@ -98,8 +114,16 @@ pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
     Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", "see the server's log")
 }
 
-fn unauthorized(reason: &'static str) -> Error {
-    Error::new(StatusCode::UNAUTHORIZED, "unauthorized", reason)
+impl From<AccessError> for Error {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Unauthorized(reason) => Self::unauthorized(reason),
+            AccessError::Forbidden(reason) => Self::forbidden(reason),
+            AccessError::BadRequest(reason) => Self::bad_request(reason),
+            AccessError::NotFound(reason) => Self::not_found(reason),
+            AccessError::Misconfigured(_) => internal(&error),
+        }
+    }
 }
 
 impl From<tidegate_json::Error> for Error {

@@ -13,13 +13,15 @@ mod document;
 mod error;
 mod list;
 mod local;
+mod node;
 mod revisions;
 mod route;
 mod sequence;
 mod server;
 mod service;
+mod session;
 mod uuids;
 
-pub use cors::cors;
+pub use node::{Observe, Observed};
 pub use sequence::{WireSeq, WireSeqError};
 pub use service::{Couch, Settings};

@@ -55,6 +55,18 @@ pub(crate) async fn set_limit(cx: &Context, db: &Database, body: Incoming) -> An
     Ok(json_value(StatusCode::OK, &json!({ "ok": true })))
 }
 
+pub(crate) async fn purged_infos_limit(db: &Database) -> Answer {
+    Ok(json(StatusCode::OK, format!("{}\n", db.purged_infos_limit().await?)))
+}
+
+pub(crate) async fn set_purged_infos_limit(cx: &Context, db: &Database, body: Incoming) -> Answer {
+    let body = cx.read(body).await?;
+    let limit = serde_json::from_slice::<Value>(&body)?.as_u64().filter(|limit| *limit > 0);
+    let limit = limit.ok_or(Error::bad_request("`purge_infos_limit` must be positive integer"))?;
+    db.set_purged_infos_limit(limit).await?;
+    Ok(json_value(StatusCode::OK, &json!({ "ok": true })))
+}
+
 pub(crate) async fn purge(cx: &Context, db: &Database, body: Incoming) -> Answer {
     let requests = parse(&cx.read_json(body).await?, PURGED_DOCUMENTS_MAX)?;
     let mut out = b"{\"purge_seq\":null,\"purged\":{".to_vec();

@@ -6,6 +6,9 @@ use crate::error::Error;
 use tidegate_http::path::{Plus, Segment, Segments};
 use tidegate_types::{DocId, DocKind};
 
+/// The name of this node, the only one there is.
+pub(crate) const NODE: &str = "node1@127.0.0.1";
+
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -14,15 +17,44 @@ pub(crate) enum Route {
     Database(String, DatabaseRoute),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ServerRoute {
     Welcome,
     Up,
     Uuids,
     AllDbs,
     DbsInfo,
+    Session,
+    Membership,
+    ClusterSetup,
+    ActiveTasks,
+    DbUpdates,
+    /// `_node/NAME/…`, with the name, if it is ours, taken away.
+    Node(NodeRoute),
     /// CouchDB has it; Tidegate hasn't yet.
     Later,
+    /// Nobody has it.
+    Unknown,
+}
+
+/// What of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NodeRoute {
+    Name,
+    Config,
+    ConfigReload,
+    ConfigSection(String),
+    ConfigKey(String, String),
+    /// The path of the figure, from the whole to the part.
+    Stats(Vec<String>),
+    System,
+    Prometheus,
+    Versions,
+    Smoosh,
+    Restart,
+    /// Another node's.
+    NoSuchNode(String),
+    Unknown,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +78,13 @@ pub(crate) enum Endpoint {
     MissingRevs,
     RevsLimit,
     Purge,
+    PurgedInfosLimit,
+    Security,
     Compact,
+    ViewCleanup,
     EnsureFullCommit,
+    Shards,
+    SyncShards,
     /// CouchDB has it; Tidegate hasn't yet.
     Later,
 }
@@ -64,7 +101,7 @@ pub(crate) enum Listed {
 pub(crate) fn parse(path: &str) -> Result<Route, Error> {
     let segments = Segments::parse(path)?;
     let Some((first, rest)) = segments.split_first() else { return Ok(Route::Server(ServerRoute::Welcome)) };
-    if let Some(route) = server_route(first.text()) {
+    if let Some(route) = server_route(first.text(), rest) {
         return Ok(Route::Server(route));
     }
     let route = match rest {
@@ -78,16 +115,47 @@ pub(crate) fn parse(path: &str) -> Result<Route, Error> {
     Ok(Route::Database(first.text().to_owned(), route))
 }
 
-fn server_route(name: &str) -> Option<ServerRoute> {
-    Some(match name {
+fn server_route(name: &str, rest: &[Segment<'_>]) -> Option<ServerRoute> {
+    let route = match name {
         "_up" => ServerRoute::Up,
         "_uuids" => ServerRoute::Uuids,
         "_all_dbs" => ServerRoute::AllDbs,
         "_dbs_info" => ServerRoute::DbsInfo,
-        "_active_tasks" | "_cluster_setup" | "_db_updates" | "_membership" | "_node" | "_nouveau_analyze"
-        | "_replicate" | "_reshard" | "_scheduler" | "_search_analyze" | "_session" | "_utils" => ServerRoute::Later,
+        "_session" => ServerRoute::Session,
+        "_membership" => ServerRoute::Membership,
+        "_cluster_setup" => ServerRoute::ClusterSetup,
+        "_active_tasks" => ServerRoute::ActiveTasks,
+        "_db_updates" => ServerRoute::DbUpdates,
+        "_node" => return Some(ServerRoute::Node(node_route(rest))),
+        "_nouveau_analyze" | "_replicate" | "_reshard" | "_scheduler" | "_search_analyze" | "_utils" => {
+            return Some(ServerRoute::Later);
+        }
         _ => return None,
-    })
+    };
+    let is_whole = rest.iter().all(|segment| segment.text().is_empty());
+    Some(if is_whole { route } else { ServerRoute::Unknown })
+}
+
+fn node_route(rest: &[Segment<'_>]) -> NodeRoute {
+    let texts: Vec<String> = rest.iter().map(|segment| segment.decoded(Plus::Literal).into_owned()).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    match texts.as_slice() {
+        [] => NodeRoute::Unknown,
+        [name, ..] if *name != "_local" && *name != NODE => NodeRoute::NoSuchNode((*name).to_owned()),
+        [_] | [_, ""] => NodeRoute::Name,
+        [_, "_config"] => NodeRoute::Config,
+        [_, "_config", "_reload"] => NodeRoute::ConfigReload,
+        [_, "_config", section] => NodeRoute::ConfigSection((*section).to_owned()),
+        // CouchDB's `httpd/WWW-Authenticate` and the like have no slash in their names; our own may.
+        [_, "_config", section, key @ ..] => NodeRoute::ConfigKey((*section).to_owned(), key.join("/")),
+        [_, "_stats", path @ ..] => NodeRoute::Stats(path.iter().map(|part| (*part).to_owned()).collect()),
+        [_, "_system"] => NodeRoute::System,
+        [_, "_prometheus"] => NodeRoute::Prometheus,
+        [_, "_versions"] => NodeRoute::Versions,
+        [_, "_smoosh", "status"] => NodeRoute::Smoosh,
+        [_, "_restart"] => NodeRoute::Restart,
+        [_, ..] => NodeRoute::Unknown,
+    }
 }
 
 fn endpoint(name: &str, rest: &[Segment<'_>]) -> Option<Endpoint> {
@@ -118,17 +186,12 @@ fn endpoint_named(name: &str) -> Option<Endpoint> {
         "_purge" => Endpoint::Purge,
         "_compact" => Endpoint::Compact,
         "_ensure_full_commit" => Endpoint::EnsureFullCommit,
-        "_auto_purge"
-        | "_explain"
-        | "_find"
-        | "_index"
-        | "_partition"
-        | "_purged_infos_limit"
-        | "_security"
-        | "_shards"
-        | "_sync_shards"
-        | "_time_seq"
-        | "_view_cleanup" => Endpoint::Later,
+        "_purged_infos_limit" => Endpoint::PurgedInfosLimit,
+        "_security" => Endpoint::Security,
+        "_shards" => Endpoint::Shards,
+        "_sync_shards" => Endpoint::SyncShards,
+        "_view_cleanup" => Endpoint::ViewCleanup,
+        "_auto_purge" | "_explain" | "_find" | "_index" | "_partition" | "_time_seq" => Endpoint::Later,
         _ => return None,
     })
 }
@@ -171,8 +234,25 @@ mod tests {
     fn server() {
         assert_eq!(parse("/").unwrap(), Route::Server(ServerRoute::Welcome));
         assert_eq!(parse("/_all_dbs").unwrap(), Route::Server(ServerRoute::AllDbs));
-        assert_eq!(parse("/_node/_local/_config").unwrap(), Route::Server(ServerRoute::Later));
+        assert_eq!(parse("/_utils/index.html").unwrap(), Route::Server(ServerRoute::Later));
+        assert_eq!(parse("/_up/there").unwrap(), Route::Server(ServerRoute::Unknown));
         assert_eq!(parse("/a%2Fb+c").unwrap(), Route::Database("a/b+c".to_owned(), DatabaseRoute::Database));
+    }
+
+    #[test]
+    fn the_node() {
+        let check = |path: &str, expected: NodeRoute| {
+            assert_eq!(parse(path).unwrap(), Route::Server(ServerRoute::Node(expected)), "{path}");
+        };
+        check("/_node/_local", NodeRoute::Name);
+        check("/_node/node1@127.0.0.1/_config", NodeRoute::Config);
+        check("/_node/_local/_config/cors/origins", NodeRoute::ConfigKey("cors".to_owned(), "origins".to_owned()));
+        check("/_node/_local/_config/cors", NodeRoute::ConfigSection("cors".to_owned()));
+        check("/_node/_local/_stats/couchdb/open_databases", {
+            NodeRoute::Stats(vec!["couchdb".to_owned(), "open_databases".to_owned()])
+        });
+        check("/_node/elsewhere/_config", NodeRoute::NoSuchNode("elsewhere".to_owned()));
+        check("/_node/_local/_nothing", NodeRoute::Unknown);
     }
 
     #[test]

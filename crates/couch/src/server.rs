@@ -4,6 +4,7 @@ use crate::{
     context::{Answer, Context, json, json_value},
     database::info_json,
     error::Error,
+    route::NODE,
 };
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -12,11 +13,6 @@ use serde_json::{Value, json};
 use tidegate_http::Body;
 use tidegate_json::write_string;
 use tidegate_types::DbName;
-
-/// `max_db_number_for_dbs_info_req`.
-const DBS_INFO_MAX: usize = 100;
-/// `uuids/max_count`.
-const UUIDS_MAX: usize = 1_000;
 
 pub(crate) fn welcome(cx: &Context) -> Response<Body> {
     let identity = cx.engine.identity();
@@ -49,7 +45,7 @@ pub(crate) fn uuids(cx: &Context) -> Answer {
         None => 1,
         Some(text) => text.parse().map_err(|_invalid| Error::bad_request("count must be a positive integer"))?,
     };
-    if count > UUIDS_MAX {
+    if count > cx.live.uuids_max {
         return Err(Error::bad_request("count parameter too large"));
     }
     let uuids: Vec<_> = (0..count).map(|_| cx.new_uuid()).collect();
@@ -62,6 +58,16 @@ pub(crate) fn uuids(cx: &Context) -> Answer {
         headers.insert(header::ETAG, etag);
     }
     Ok(response)
+}
+
+/// What runs in the background.
+pub(crate) fn active_tasks(cx: &Context) -> Answer {
+    cx.engine.check_admin(&cx.caller)?;
+    let compacting = cx.engine.compactions().into_iter();
+    let tasks: Vec<Value> = compacting
+        .map(|name| json!({ "type": "database_compaction", "node": NODE, "database": name.as_str() }))
+        .collect();
+    Ok(json_value(StatusCode::OK, &Value::Array(tasks)))
 }
 
 pub(crate) async fn all_dbs(cx: &Context) -> Answer {
@@ -110,10 +116,12 @@ pub(crate) async fn dbs_info_of(cx: &Context, body: Incoming) -> Answer {
     let body = cx.read_json(body).await?;
     let request: Request = serde_json::from_slice(&body)?;
     let keys = request.keys.ok_or(Error::bad_request("`keys` member must exist."))?;
-    if keys.len() > DBS_INFO_MAX {
+    if keys.len() as u64 > cx.live.dbs_info_max {
         return Err(Error::bad_request("`keys` member exceeds the max limit."));
     }
-    cx.engine.check_admin(&cx.caller)?;
+    if cx.live.admin_only_all_dbs.is_on() {
+        cx.engine.check_admin(&cx.caller)?;
+    }
     dbs_info_json(cx, keys.iter().map(String::as_str)).await
 }
 

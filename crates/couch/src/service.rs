@@ -3,41 +3,38 @@
 use crate::{
     changes,
     context::{Answer, Context, Head},
-    database, document,
+    cors, database, document,
     error::Error,
-    list, local, revisions,
+    list, local,
+    node::{self, Observe},
+    revisions,
     route::{self, DatabaseRoute, Endpoint, Route, ServerRoute},
-    server,
+    server, session,
     uuids::Uuids,
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
-use std::{sync::Arc, time::Duration};
-use tidegate_engine::{Caller, Database, Engine};
-use tidegate_http::{
-    Body, BodyLimits,
-    cors::{Cors, CorsOptions},
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
+use tidegate_engine::{Caller, Credentials, Database, Engine, Live, ValidUser};
+use tidegate_http::{Arrival, Body, cors::Cors};
 use tidegate_types::{DbName, DbNameError, DocId};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How the listener behaves.
+/// How the listener behaves, beyond what the configuration says.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Bodies that are read whole: `max_http_request_size`.
-    pub request_limits: BodyLimits,
-    /// Bodies that are streamed: `max_attachment_size`, with room for the document.
-    pub attachment_limits: BodyLimits,
-    /// Which web pages may call, if any.
-    pub cors: Option<CorsOptions>,
+    /// Bytes of a body that is read as a whole, however much `max_http_request_size` allows.
+    pub read_bytes_max: u64,
+    /// The longest wait for more of a body.
+    pub body_timeout: Duration,
     /// Feeds that may wait at the same time.
     pub feeds_max: usize,
-    /// The longest a feed waits without a heartbeat: `changes_timeout`.
-    pub changes_timeout: Duration,
-    /// `WWW-Authenticate` of a 401, if the browser is to ask for a password.
-    pub realm: Option<String>,
+    /// What the process knows of itself.
+    pub observe: Observe,
 }
 
 /// CouchDB's dialect. Cheap to clone.
@@ -54,70 +51,108 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) uuids: Uuids,
     pub(crate) feeds: Arc<Semaphore>,
-    cors: Option<Cors>,
+    /// The rules for web pages, and the configuration that they were made of.
+    cors: RwLock<Option<(Arc<Live>, Option<Arc<Cors>>)>>,
+}
+
+impl Shared {
+    fn cors(&self, live: &Arc<Live>) -> Option<Arc<Cors>> {
+        let known = self.cors.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, cors)) = known.filter(|(of, _)| Arc::ptr_eq(of, live)) {
+            return cors;
+        }
+        let cors = live.cors.as_ref().map(|rules| Arc::new(Cors::new(cors::options(rules))));
+        *self.cors.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(live), cors.clone()));
+        cors
+    }
 }
 
 impl Couch {
     /// The dialect over this engine. Streamed responses run in `tasks`, and end when `draining` is cancelled.
     pub fn new(engine: Engine, settings: Settings, tasks: TaskTracker, draining: CancellationToken) -> Self {
         let feeds = Arc::new(Semaphore::new(settings.feeds_max));
-        let cors = settings.cors.clone().map(Cors::new);
-        Self { engine, shared: Arc::new(Shared { settings, uuids: Uuids::new(), feeds, cors }), tasks, draining }
+        let shared = Shared { settings, uuids: Uuids::new(), feeds, cors: RwLock::default() };
+        Self { engine, shared: Arc::new(shared), tasks, draining }
     }
 
     /// Answers a request. Never fails: a failure is an answer, too.
     pub async fn call(&self, request: Request<Incoming>) -> Response<Body> {
-        if let Some(response) = self.shared.cors.as_ref().and_then(|cors| cors.preflight(&request)) {
+        let live = self.engine.live();
+        let cors = self.shared.cors(&live);
+        if let Some(response) = cors.as_ref().and_then(|cors| cors.preflight(&request)) {
             return response;
         }
+        let arrival = Arrival::of(&request);
         let (parts, body) = request.into_parts();
-        let head = Head { method: method_of(&parts.method, &parts.headers), uri: parts.uri, headers: parts.headers };
-        let head = Arc::new(head);
-        let mut response = match self.answer(Arc::clone(&head), body).await {
+        let method = method_of(&parts.method, &parts.headers);
+        let head = Arc::new(Head { method, uri: parts.uri, headers: parts.headers, arrival });
+        let mut response = match self.answer(Arc::clone(&head), &live, body).await {
             Ok(response) => response,
-            Err(error) => self.refuse(error),
+            Err(error) => refuse(error, &live),
         };
         let headers = response.headers_mut();
         headers.insert(header::SERVER, SERVER);
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, MUST_REVALIDATE);
         }
-        if let Some(cors) = &self.shared.cors {
+        if let Some(cors) = &cors {
             cors.apply(&head.headers, headers);
         }
         response
     }
 
-    async fn answer(&self, request: Arc<Head>, body: Incoming) -> Answer {
-        let caller = self.authenticate(&request.headers)?;
+    async fn answer(&self, request: Arc<Head>, live: &Arc<Live>, body: Incoming) -> Answer {
         let route = route::parse(request.uri.path())?;
+        let (caller, cookie) = self.authenticate(&request, live, &route).await?;
         let (engine, shared) = (self.engine.clone(), Arc::clone(&self.shared));
-        let (tasks, draining) = (self.tasks.clone(), self.draining.clone());
-        let cx = Context { engine, caller, request, shared, tasks, draining };
-        match route {
+        let (tasks, draining, live) = (self.tasks.clone(), self.draining.clone(), Arc::clone(live));
+        let cx = Context { engine, live, caller, request, shared, tasks, draining };
+        let mut response = match route {
             Route::Server(route) => answer_server(&cx, route, body).await,
             Route::Database(name, route) => answer_database(&cx, &name, route, body).await,
         }
-    }
-
-    fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Error> {
-        let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(self.engine.authenticate(None)?) };
-        let decoded = value.to_str().ok().and_then(|value| {
-            let (scheme, credentials) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("basic").then_some(())?;
-            String::from_utf8(BASE64_STANDARD.decode(credentials.trim()).ok()?).ok()
-        });
-        let credentials = decoded.as_deref().and_then(|text| text.split_once(':'));
-        Ok(self.engine.authenticate(Some(credentials.unwrap_or(("", ""))))?)
-    }
-
-    fn refuse(&self, Error(mut error): Error) -> Response<Body> {
-        let realm = self.shared.settings.realm.as_ref().filter(|_| error.status == http::StatusCode::UNAUTHORIZED);
-        if let Some(value) = realm.and_then(|realm| HeaderValue::try_from(format!("Basic realm=\"{realm}\"")).ok()) {
-            error = error.with_header(header::WWW_AUTHENTICATE, value);
+        .unwrap_or_else(|error| refuse(error, &cx.live));
+        // A session in use goes on, unless the answer has one of its own.
+        if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
+            response.headers_mut().entry(header::SET_COOKIE).or_insert(cookie);
         }
-        error.into_response()
+        Ok(response)
     }
+
+    /// Who makes the request, and the cookie that keeps a session going.
+    async fn authenticate(
+        &self,
+        request: &Head,
+        live: &Live,
+        route: &Route,
+    ) -> Result<(Caller, Option<String>), Error> {
+        let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+        let transport = request.transport();
+        let credentials = Credentials { header: &header, peer: request.arrival.peer, transport };
+        // Whoever comes to log in may bring a session that is over, or credentials that are wrong.
+        let logs_in = *route == Route::Server(ServerRoute::Session) && request.method == Method::POST;
+        let login = match self.engine.authenticate(&credentials).await {
+            Err(_) if logs_in => self.engine.anonymous(),
+            login => login?,
+        };
+        let must_be_somebody = match live.valid_user {
+            ValidUser::WhereNeeded => false,
+            ValidUser::ExceptUp => *route != Route::Server(ServerRoute::Up),
+            ValidUser::Everywhere => true,
+        };
+        if must_be_somebody && !logs_in {
+            login.caller.check_somebody()?;
+        }
+        Ok((login.caller, login.cookie))
+    }
+}
+
+fn refuse(Error(mut error): Error, live: &Live) -> Response<Body> {
+    let challenge = live.challenge.as_ref().filter(|_| error.status == http::StatusCode::UNAUTHORIZED);
+    if let Some(value) = challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
+        error = error.with_header(header::WWW_AUTHENTICATE, value);
+    }
+    error.into_response()
 }
 
 const SERVER: HeaderValue = HeaderValue::from_static(concat!("Tidegate/", env!("CARGO_PKG_VERSION")));
@@ -135,16 +170,23 @@ fn method_of(method: &Method, headers: &HeaderMap) -> Method {
 
 /// Handlers are boxed: a request's future would have the size of the largest otherwise, and is moved about.
 async fn answer_server(cx: &Context, route: ServerRoute, body: Incoming) -> Answer {
+    use ServerRoute as R;
     match (route, cx.request.method.as_str()) {
-        (ServerRoute::Welcome, "GET" | "HEAD") => Ok(server::welcome(cx)),
-        (ServerRoute::Up, "GET" | "HEAD") => server::up(cx),
-        (ServerRoute::Uuids, "GET" | "HEAD") => server::uuids(cx),
-        (ServerRoute::AllDbs, "GET" | "HEAD") => Box::pin(server::all_dbs(cx)).await,
-        (ServerRoute::DbsInfo, "GET" | "HEAD") => Box::pin(server::dbs_info(cx)).await,
-        (ServerRoute::DbsInfo, "POST") => Box::pin(server::dbs_info_of(cx, body)).await,
-        (ServerRoute::Later, _) => Err(Error::not_implemented()),
-        (ServerRoute::DbsInfo, _) => Err(Error::method_not_allowed("GET,HEAD,POST")),
-        (ServerRoute::Welcome | ServerRoute::Up | ServerRoute::Uuids | ServerRoute::AllDbs, _) => {
+        (R::Welcome, "GET" | "HEAD") => Ok(server::welcome(cx)),
+        (R::Up, "GET" | "HEAD") => server::up(cx),
+        (R::Uuids, "GET" | "HEAD") => server::uuids(cx),
+        (R::AllDbs, "GET" | "HEAD") => Box::pin(server::all_dbs(cx)).await,
+        (R::DbsInfo, "GET" | "HEAD") => Box::pin(server::dbs_info(cx)).await,
+        (R::DbsInfo, "POST") => Box::pin(server::dbs_info_of(cx, body)).await,
+        (R::Session, _) => Box::pin(session::answer(cx, body)).await,
+        (R::Node(route), _) => Box::pin(node::answer(cx, route, body)).await,
+        (R::Membership, "GET" | "HEAD") => node::membership(cx),
+        (R::ClusterSetup, "GET" | "HEAD" | "POST") => Box::pin(node::cluster_setup(cx, body)).await,
+        (R::ActiveTasks, "GET" | "HEAD") => server::active_tasks(cx),
+        (R::Unknown, _) => Err(Error::not_found("missing")),
+        (R::DbUpdates | R::Later, _) => Err(Error::not_implemented()),
+        (R::DbsInfo | R::ClusterSetup, _) => Err(Error::method_not_allowed("GET,HEAD,POST")),
+        (R::Welcome | R::Up | R::Uuids | R::AllDbs | R::Membership | R::ActiveTasks, _) => {
             Err(Error::method_not_allowed("GET,HEAD"))
         }
     }
@@ -190,13 +232,32 @@ async fn answer_endpoint(cx: &Context, db: &Database, route: Endpoint, body: Inc
         (R::RevsLimit, "GET" | "HEAD") => Box::pin(revisions::limit(db)).await,
         (R::RevsLimit, "PUT") => Box::pin(revisions::set_limit(cx, db, body)).await,
         (R::Purge, "POST") => Box::pin(revisions::purge(cx, db, body)).await,
+        (R::PurgedInfosLimit, "GET" | "HEAD") => Box::pin(revisions::purged_infos_limit(db)).await,
+        (R::PurgedInfosLimit, "PUT") => Box::pin(revisions::set_purged_infos_limit(cx, db, body)).await,
+        (R::Security, "GET" | "HEAD") => Ok(database::security(db)),
+        (R::Security, "PUT") => Box::pin(database::set_security(cx, db, body)).await,
+        (R::Shards, "GET" | "HEAD") => Ok(database::shards()),
+        (R::SyncShards, "POST") => database::sync_shards(cx),
+        (R::ViewCleanup, "POST") => database::view_cleanup(cx, db),
         (R::Compact, "POST") => database::compact(cx, db),
         (R::EnsureFullCommit, "POST") => Box::pin(database::ensure_full_commit(cx, db)).await,
         (R::Later, _) => Err(Error::not_implemented()),
         (R::List(_) | R::Changes, _) => Err(Error::method_not_allowed("GET,HEAD,POST")),
-        (R::RevsLimit, _) => Err(Error::method_not_allowed("GET,PUT")),
-        (R::ListQueries(_) | R::BulkDocs | R::BulkGet | R::RevsDiff | R::MissingRevs | R::Purge | R::Compact, _)
-        | (R::EnsureFullCommit, _) => Err(Error::method_not_allowed("POST")),
+        (R::RevsLimit | R::PurgedInfosLimit | R::Security, _) => Err(Error::method_not_allowed("GET,PUT")),
+        (R::Shards, _) => Err(Error::method_not_allowed("GET,HEAD")),
+        (
+            R::ListQueries(_)
+            | R::BulkDocs
+            | R::BulkGet
+            | R::RevsDiff
+            | R::MissingRevs
+            | R::Purge
+            | R::Compact
+            | R::EnsureFullCommit
+            | R::SyncShards
+            | R::ViewCleanup,
+            _,
+        ) => Err(Error::method_not_allowed("POST")),
     }
 }
 

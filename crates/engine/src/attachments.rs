@@ -79,7 +79,7 @@ impl Database {
             }
             Encoding::Identity => Packing::None,
         };
-        let length_max = self.limits.attachment_bytes_max;
+        let length_max = self.engine.limits().attachment_bytes_max;
         AttachmentUpload { upload: self.store.upload(), packing, length: 0, length_max }
     }
 

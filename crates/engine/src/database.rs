@@ -1,17 +1,25 @@
 //! A database that its caller may use.
 
 use crate::{
-    Change, DatabaseInfo, DocRange, DocRow, Document, Error, Feed, Limits, LocalDocument, Order, Purged,
+    Caller, Change, DatabaseInfo, DocRange, DocRow, Document, Engine, Error, Feed, Layout, LocalDocument, Order,
+    Purged,
     document::from_row,
+    rules::{Purpose, Rules},
 };
+use std::sync::Arc;
+use tidegate_access::Security;
 use tidegate_store::{Listing, Reader};
 use tidegate_types::{DbName, DocId, Rev, Seq};
+
+const PURGED_INFOS_LIMIT: &str = "purged_infos_limit";
 
 /// A database whose holder may use it: only the access check makes one.
 #[derive(Clone)]
 pub struct Database {
+    pub(crate) engine: Engine,
     pub(crate) store: tidegate_store::Database,
-    pub(crate) limits: Limits,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) caller: Caller,
 }
 
 /// Which of the revisions somebody offers are wanted.
@@ -34,8 +42,69 @@ pub struct DocumentList {
 }
 
 impl Database {
-    pub(crate) fn new(store: tidegate_store::Database, limits: Limits) -> Self {
-        Self { store, limits }
+    /// Whoever calls this has checked the caller.
+    pub(crate) fn new(engine: Engine, store: tidegate_store::Database, rules: Arc<Rules>, caller: Caller) -> Self {
+        Self { engine, store, rules, caller }
+    }
+
+    /// Checks that the caller administers the database.
+    ///
+    /// # Errors
+    /// [`Error::Access`].
+    pub fn check_admin(&self) -> Result<(), Error> {
+        Ok(self.rules.security.check_admin(self.caller.context())?)
+    }
+
+    /// Checks that the caller may see which documents there are: everybody who may use the database, but of users, only
+    /// administrators.
+    fn check_listing(&self) -> Result<(), Error> {
+        match self.rules.purpose {
+            Purpose::Plain => Ok(()),
+            Purpose::Users | Purpose::Replicator => self.engine.check_admin(&self.caller),
+        }
+    }
+
+    /// Who may use the database, as a JSON object.
+    pub fn security(&self) -> &str {
+        self.rules.security.as_str()
+    }
+
+    /// Sets who may use the database.
+    ///
+    /// # Errors
+    /// [`Error::Access`] for callers who don't administer the database and for objects of another shape, the database is
+    /// gone, or the storage failed.
+    pub async fn set_security(&self, object: &[u8]) -> Result<(), Error> {
+        if self.rules.purpose == Purpose::Users && !self.engine.live().users_db_security_editable.is_on() {
+            let reason = "You can't edit the security object of the user database.";
+            return Err(tidegate_access::Error::Forbidden(reason.into()).into());
+        }
+        self.check_admin()?;
+        Rules::set_security(&self.store, &Security::parse(object)?).await
+    }
+
+    /// How its documents' ids are laid out.
+    pub fn layout(&self) -> Layout {
+        self.rules.layout
+    }
+
+    /// How many purges are remembered.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn purged_infos_limit(&self) -> Result<u64, Error> {
+        let text = self.store.setting(PURGED_INFOS_LIMIT).await?;
+        let number = text.as_deref().and_then(|text| str::from_utf8(text).ok()?.parse().ok());
+        Ok(number.unwrap_or(1_000))
+    }
+
+    /// Sets how many purges are remembered.
+    ///
+    /// # Errors
+    /// [`Error::Access`], the database is gone, or the storage failed.
+    pub async fn set_purged_infos_limit(&self, limit: u64) -> Result<(), Error> {
+        self.engine.check_admin(&self.caller)?;
+        Ok(self.store.put_setting(PURGED_INFOS_LIMIT, limit.to_string().as_bytes()).await?)
     }
 
     /// Its name.
@@ -66,6 +135,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn set_revs_limit(&self, limit: u64) -> Result<(), Error> {
+        self.check_admin()?;
         Ok(self.store.set_revs_limit(limit).await?)
     }
 
@@ -74,6 +144,7 @@ impl Database {
     /// # Errors
     /// The database is gone.
     pub fn compact(&self) -> Result<(), Error> {
+        self.check_admin()?;
         Ok(self.store.compact()?)
     }
 
@@ -82,6 +153,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn purge(&self, requests: Vec<(DocId, Vec<Rev>)>) -> Result<Vec<Purged>, Error> {
+        self.engine.check_admin(&self.caller)?;
         Ok(self.store.purge(requests).await?)
     }
 
@@ -90,6 +162,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn revs_diff(&self, offered: Vec<(DocId, Vec<Rev>)>) -> Result<Vec<RevsDiff>, Error> {
+        self.check_listing()?;
         let ids: Vec<DocId> = offered.iter().map(|(id, _)| id.clone()).collect();
         let documents = self.store.reader()?.documents(&ids).await?;
         let diff = |((id, revs), document): ((DocId, Vec<Rev>), Option<tidegate_store::DocumentState>)| {
@@ -109,6 +182,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn list(&self, range: DocRange) -> Result<DocumentList, Error> {
+        self.check_listing()?;
         let reader = self.store.reader()?;
         let info = reader.info().await?;
         Ok(DocumentList { listing: reader.list(&range), reader, info, range })
@@ -119,6 +193,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn rows(&self, ids: &[DocId]) -> Result<(DatabaseInfo, Vec<Option<DocRow>>), Error> {
+        self.check_listing()?;
         let reader = self.store.reader()?;
         let winners = reader.winners(ids).await?;
         let rows =
@@ -139,6 +214,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn locals(&self, range: &DocRange, limit: usize) -> Result<Vec<LocalDocument>, Error> {
+        self.check_listing()?;
         Ok(self.store.reader()?.locals(range, limit).await?)
     }
 
@@ -147,7 +223,7 @@ impl Database {
     /// # Errors
     /// [`Error::DocumentTooLarge`], the database is gone, or the storage failed.
     pub async fn put_local(&self, document: LocalDocument) -> Result<(), Error> {
-        if document.members.len() > self.limits.document_bytes_max {
+        if document.members.len() > self.engine.limits().document_bytes_max {
             return Err(Error::DocumentTooLarge { id: document.id.to_string() });
         }
         Ok(self.store.put_local(document).await?)
@@ -162,8 +238,12 @@ impl Database {
     }
 
     /// A feed of what changes after `since`: subscribed from now on.
-    pub fn follow(&self, since: Seq) -> Feed {
-        Feed(self.store.follow(since))
+    ///
+    /// # Errors
+    /// [`Error::Access`].
+    pub fn follow(&self, since: Seq) -> Result<Feed, Error> {
+        self.check_listing()?;
+        Ok(Feed(self.store.follow(since)))
     }
 
     /// The changes after `after` up to and including `until`, at most `limit`, as they are now.
@@ -171,6 +251,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn changes(&self, after: Seq, until: Seq, order: Order, limit: usize) -> Result<Vec<Change>, Error> {
+        self.check_listing()?;
         Ok(self.store.changes(after, until, order, limit).await?)
     }
 

@@ -1,8 +1,9 @@
 //! Reading revisions.
 
-use crate::{Absence, Attachment, AttachmentReader, Change, Database, DocRow, Error};
+use crate::{Absence, Attachment, AttachmentReader, Change, Database, DocRow, Error, rules::Purpose};
 use bytes::Bytes;
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
+use tidegate_access::user::{Author, visible_members};
 use tidegate_revtree::{Body as Stored, Node, Tree};
 use tidegate_store::{DocumentState, Reader};
 use tidegate_types::{DocId, Rev, Seq};
@@ -90,7 +91,7 @@ impl Database {
                 if winner.deleted {
                     return Err(Error::NotFound(Absence::Deleted));
                 }
-                from_row(&reader, &DocRow { id: id.clone(), winner }).await
+                self.shown(from_row(&reader, &DocRow { id: id.clone(), winner }).await?)
             }
             (Which::Winner | Which::Rev(_) | Which::LatestOf(_), _) => {
                 let state = reader.document(id).await?.ok_or(Error::NotFound(Absence::Missing))?;
@@ -98,7 +99,7 @@ impl Database {
                 let mut document =
                     from_node(&reader, id, &state, &node).await?.ok_or(Error::NotFound(Absence::Missing))?;
                 document.tree = (detail == Detail::History).then_some(state.tree);
-                Ok(document)
+                self.shown(document)
             }
         }
     }
@@ -123,6 +124,7 @@ impl Database {
                 Some(node) => from_node(&reader, id, &state, node).await?,
                 None => None,
             };
+            let document = document.map(|document| self.shown(document)).transpose()?;
             found.push(match document {
                 Some(document) => OpenRev::Found(Box::new(Document { tree: Some(state.tree.clone()), ..document })),
                 None => OpenRev::Missing(rev),
@@ -153,7 +155,22 @@ impl Database {
     /// # Errors
     /// The storage failed.
     pub async fn row_document(&self, row: &DocRow) -> Result<Document, Error> {
-        from_row(&self.store.reader()?, row).await
+        self.shown(from_row(&self.store.reader()?, row).await?)
+    }
+
+    /// The document as its reader may see it. Of users, others see what is public alone.
+    fn shown(&self, mut document: Document) -> Result<Document, Error> {
+        if self.rules.purpose != Purpose::Users {
+            return Ok(document);
+        }
+        let author = Author { user: self.caller.context(), security: &self.rules.security };
+        let live = self.engine.live();
+        let shown = visible_members(document.id.as_str(), &document.members, author, &live.auth.public_fields)?;
+        if let Cow::Owned(members) = shown {
+            document.members = members.into();
+            document.attachments.clear();
+        }
+        Ok(document)
     }
 
     /// The stored bytes of an attachment, or the part of them that `range` asks for.

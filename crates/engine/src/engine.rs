@@ -1,7 +1,16 @@
 //! Operations on the server as a whole.
 
-use crate::{Admins, Caller, Database, Error, Limits};
-use std::sync::Arc;
+use crate::{
+    Caller, Database, Error, Limits, Persistence, Sections,
+    config::{Config, Live},
+    logins::Logins,
+    rules::{self, Rules},
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 use tidegate_kv::{Health, Kv, Stats};
 use tidegate_store::Store;
 use tidegate_types::DbName;
@@ -9,27 +18,42 @@ use tidegate_types::DbName;
 /// Everything the server holds, behind its access checks. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    store: Store,
-    admins: Admins,
-    limits: Limits,
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) config: Config,
+    pub(crate) logins: Logins,
+    /// What governs the databases in use, by their ids.
+    rules: Mutex<HashMap<[u8; 8], Arc<Rules>>>,
+    pub(crate) party: Party,
+    databases_max: usize,
     identity: Identity,
-    clock: fn() -> u64,
+    pub(crate) clock: fn() -> SystemTime,
 }
 
 /// What an engine is made with.
 pub struct Options {
-    /// Who administers the server.
-    pub admins: Admins,
-    /// How much is too much.
-    pub limits: Limits,
+    /// What the operator's file says, as CouchDB's sections and keys.
+    pub config: Sections,
+    /// Whether everybody administers the server as long as no administrator is named.
+    pub party: Party,
+    /// Databases of the server.
+    pub databases_max: usize,
     /// Who this server is.
     pub identity: Identity,
-    /// The time in seconds since 1970.
-    pub clock: fn() -> u64,
+    /// What time it is.
+    pub clock: fn() -> SystemTime,
+}
+
+/// Who administers a server that has no administrator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// Everybody: `tidegate dev`, which listens on loopback alone.
+    Open,
+    /// Nobody.
+    Closed,
 }
 
 /// Who this server is, for those who ask at its door.
@@ -42,14 +66,29 @@ pub struct Identity {
 }
 
 impl Engine {
-    /// An engine over this storage.
+    /// An engine over this storage. The system databases `_users` and `_replicator` are made if they aren't there.
     ///
     /// # Errors
-    /// The storage failed.
+    /// A value of the configuration isn't allowed, or the storage failed.
     pub async fn open(kv: Kv, options: Options) -> Result<Self, Error> {
-        let Options { admins, limits, identity, clock } = options;
+        let Options { config, party, databases_max, identity, clock } = options;
         let store = Store::open(kv).await?;
-        Ok(Self { inner: Arc::new(Inner { store, admins, limits, identity, clock }) })
+        let mut config = config;
+        if config.get("chttpd_auth", "secret").is_none() {
+            config.set("chttpd_auth", "secret", &Logins::secret(&store).await?);
+        }
+        let config = Config::open(&store, config).await?;
+        let logins = Logins::new();
+        let rules = Mutex::default();
+        let inner = Inner { store, config, logins, rules, party, databases_max, identity, clock };
+        let engine = Self { inner: Arc::new(inner) };
+        for name in [DbName::users(), DbName::replicator()] {
+            match engine.inner.create(&name, Vec::new()).await {
+                Ok(()) | Err(Error::DatabaseExists(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(engine)
     }
 
     /// Who this server is.
@@ -57,67 +96,117 @@ impl Engine {
         &self.inner.identity
     }
 
-    /// How much is too much.
-    pub fn limits(&self) -> &Limits {
-        &self.inner.limits
+    /// What the configuration says now.
+    pub fn live(&self) -> Arc<Live> {
+        self.inner.config.live()
     }
 
-    /// The caller with these credentials, or with none.
-    ///
-    /// # Errors
-    /// [`Error::BadCredentials`].
-    pub fn authenticate(&self, credentials: Option<(&str, &str)>) -> Result<Caller, Error> {
-        self.inner.admins.authenticate(credentials)
+    /// How much is too much.
+    pub fn limits(&self) -> Limits {
+        self.inner.config.live().limits
     }
 
     /// Checks that the caller administers the server.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`].
+    /// [`Error::Access`].
     pub fn check_admin(&self, caller: &Caller) -> Result<(), Error> {
-        if caller.is_admin() { Ok(()) } else { Err(Error::Unauthorized) }
+        Ok(caller.context().check_admin()?)
+    }
+
+    /// Checks that the caller may read the server's figures.
+    ///
+    /// # Errors
+    /// [`Error::Access`].
+    pub fn check_metrics(&self, caller: &Caller) -> Result<(), Error> {
+        Ok(caller.context().check_metrics()?)
+    }
+
+    /// The configuration, section by section.
+    ///
+    /// # Errors
+    /// [`Error::Access`].
+    pub fn config(&self, caller: &Caller) -> Result<Arc<Sections>, Error> {
+        self.check_admin(caller)?;
+        Ok(self.inner.config.sections())
+    }
+
+    /// Sets a key of the configuration, or takes it away; what it was before. An administrator's password is kept as its
+    /// hash.
+    ///
+    /// # Errors
+    /// [`Error::Access`], [`Error::Refused`], or the storage failed.
+    pub async fn set_config(
+        &self,
+        caller: &Caller,
+        (section, key): (&str, &str),
+        value: Option<&str>,
+        persistence: Persistence,
+    ) -> Result<Option<String>, Error> {
+        self.check_admin(caller)?;
+        let hashed = match (section, value) {
+            ("admins", Some(password)) => Some(self.hash_admin(password).await?),
+            _ => None,
+        };
+        let value = hashed.as_deref().or(value);
+        self.inner.config.change(&self.inner.store, (section, key), value, persistence).await
+    }
+
+    /// Forgets settings that were made for the life of the process.
+    ///
+    /// # Errors
+    /// [`Error::Access`].
+    pub async fn reload_config(&self, caller: &Caller) -> Result<(), Error> {
+        self.check_admin(caller)?;
+        self.inner.config.reload().await
     }
 
     /// The names of all databases, in order.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`], or the storage failed.
+    /// [`Error::Access`], or the storage failed.
     pub async fn database_names(&self, caller: &Caller) -> Result<Vec<DbName>, Error> {
-        self.check_admin(caller)?;
+        if self.inner.config.live().admin_only_all_dbs.is_on() {
+            self.check_admin(caller)?;
+        }
         Ok(self.inner.store.names().await?)
     }
 
     /// Makes a database.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`], [`Error::DatabaseExists`], [`Error::TooManyDatabases`], or the storage failed.
-    pub async fn create_database(&self, caller: &Caller, name: &DbName) -> Result<(), Error> {
+    /// [`Error::Access`], [`Error::DatabaseExists`], [`Error::TooManyDatabases`], or the storage failed.
+    pub async fn create_database(&self, caller: &Caller, name: &DbName, layout: Layout) -> Result<(), Error> {
         self.check_admin(caller)?;
-        let databases_max = self.inner.limits.databases_max;
-        if self.inner.store.count() >= databases_max {
-            return Err(Error::TooManyDatabases(databases_max));
-        }
-        self.inner.store.create(name, (self.inner.clock)()).await?;
-        Ok(())
+        self.inner.create(name, rules::settings_of(name, layout)?).await
     }
 
     /// Deletes a database with all it holds.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`], [`Error::NoDatabase`], or the storage failed.
+    /// [`Error::Access`], [`Error::NoDatabase`], or the storage failed.
     pub async fn delete_database(&self, caller: &Caller, name: &DbName) -> Result<(), Error> {
         self.check_admin(caller)?;
-        Ok(self.inner.store.delete(name).await?)
+        let uuid = self.inner.store.database(name).await?.uuid();
+        self.inner.store.delete(name).await?;
+        self.inner.rules.lock().unwrap_or_else(PoisonError::into_inner).remove(&uuid);
+        Ok(())
     }
 
     /// The database of this name, for a caller who may use it.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`], [`Error::NoDatabase`], or the storage failed.
+    /// [`Error::Access`], [`Error::NoDatabase`], or the storage failed.
     pub async fn database(&self, caller: &Caller, name: &DbName) -> Result<Database, Error> {
-        // CouchDB's default: a database admits server administrators until its `_security` says otherwise.
-        self.check_admin(caller)?;
-        Ok(Database::new(self.inner.store.database(name).await?, self.inner.limits))
+        let store = self.inner.store.database(name).await?;
+        let rules = self.inner.rules(&store).await?;
+        rules.security.check_member(caller.context())?;
+        Ok(Database::new(self.clone(), store, rules, caller.clone()))
+    }
+
+    /// The databases that are being compacted.
+    pub fn compactions(&self) -> Vec<DbName> {
+        self.inner.store.compactions()
     }
 
     /// Whether the storage takes writes.
@@ -136,5 +225,38 @@ impl Engine {
     /// The storage failed.
     pub async fn close(&self) -> Result<(), Error> {
         Ok(self.inner.store.close().await?)
+    }
+}
+
+/// How a database is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// As one.
+    Whole,
+    /// In partitions, by what stands before the colon in documents' ids.
+    Partitioned,
+}
+
+impl Inner {
+    async fn create(&self, name: &DbName, settings: Vec<(&'static str, bytes::Bytes)>) -> Result<(), Error> {
+        if self.store.count() >= self.databases_max {
+            return Err(Error::TooManyDatabases(self.databases_max));
+        }
+        let now = (self.clock)().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.store.create_with(name, now, settings).await?;
+        Ok(())
+    }
+
+    /// What governs a database now.
+    pub(crate) async fn rules(&self, store: &tidegate_store::Database) -> Result<Arc<Rules>, Error> {
+        let version = store.rules_version();
+        let live = self.config.live();
+        let known = self.rules.lock().unwrap_or_else(PoisonError::into_inner).get(&store.uuid()).cloned();
+        if let Some(rules) = known.filter(|rules| rules.is_current(version, &live)) {
+            return Ok(rules);
+        }
+        let rules = Arc::new(Rules::load(store, version, live).await?);
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).insert(store.uuid(), Arc::clone(&rules));
+        Ok(rules)
     }
 }

@@ -1,5 +1,6 @@
 //! What an operation can come to, by what the caller can do about it.
 
+use crate::config::Refusal;
 use std::sync::Arc;
 use tidegate_types::DbName;
 
@@ -9,9 +10,24 @@ pub enum Error {
     /// The name is unknown or the password wrong.
     #[error("name or password is incorrect")]
     BadCredentials,
-    /// Only a known caller may do this: give credentials.
-    #[error("authentication is required")]
-    Unauthorized,
+    /// The caller may not do this, or not in this way.
+    #[error(transparent)]
+    Access(#[from] tidegate_access::Error),
+    /// A setting of the server can't have this value.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The configuration that is kept in the storage can't be read or written.
+    #[error("the stored configuration is unreadable")]
+    Config(#[source] serde_json::Error),
+    /// A document of this id can't stand in this database.
+    #[error("{0}")]
+    IllegalDocId(&'static str),
+    /// No partition can have this name.
+    #[error("{0}")]
+    IllegalPartition(&'static str),
+    /// Only databases that were made with partitions have them.
+    #[error("database is not partitioned")]
+    NotPartitioned,
     /// There is no database of this name.
     #[error("database {0} does not exist")]
     NoDatabase(DbName),

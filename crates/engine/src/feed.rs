@@ -14,6 +14,11 @@ impl Feed {
         self.0.since()
     }
 
+    /// Goes on from `since`, a later sequence: what lies between was read otherwise.
+    pub fn skip_to(&mut self, since: Seq) {
+        self.0.skip_to(since);
+    }
+
     /// The next changes, at most `limit`; none if it has caught up.
     ///
     /// # Errors

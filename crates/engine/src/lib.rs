@@ -5,26 +5,36 @@
 //! read and write that database, and there is no other way to get one. Operations on the server ask for the caller
 //! itself. Data goes in and out plain: no HTTP, no wire format, nothing serialised.
 
-mod admins;
 mod attachments;
 mod caller;
+mod config;
 mod database;
 mod document;
 mod engine;
 mod error;
 mod feed;
+mod govern;
 mod limits;
+mod logins;
+mod partition;
+mod rules;
+mod users;
 mod write;
 
-pub use admins::{Admins, PasswordHash};
 pub use attachments::{AttachmentReader, AttachmentUpload, StagedAttachment};
 pub use caller::Caller;
+pub use config::{
+    BadValue, CorsRules, DefaultSecurity, Expected, Flag, Live, Persistence, Refusal, Sections, ValidUser,
+};
 pub use database::{Database, DocumentList, RevsDiff};
 pub use document::{Availability, Detail, Document, OpenRev, OpenRevs, Which};
-pub use engine::{Engine, Identity, Options};
+pub use engine::{Engine, Identity, Layout, Options, Party};
 pub use error::{Absence, Error};
 pub use feed::Feed;
 pub use limits::Limits;
+pub use logins::{Credentials, Login, LoginForm};
+pub use partition::check as check_partition;
+pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx};
 pub use tidegate_kv::{Health, Stats};
 pub use tidegate_store::{
     Attachment, AttachmentDigest, Change, DatabaseInfo, DocRange, DocRow, Encoding, FeedEnd, LocalDocument, Order,

@@ -9,17 +9,10 @@ pub struct Limits {
     pub attachment_bytes_max: u64,
     /// Attachments of one document.
     pub attachments_max: usize,
-    /// Databases of one server.
-    pub databases_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            document_bytes_max: 8_000_000,
-            attachment_bytes_max: 1 << 30,
-            attachments_max: 1_000,
-            databases_max: 100_000,
-        }
+        Self { document_bytes_max: 8_000_000, attachment_bytes_max: 1 << 30, attachments_max: 1_000 }
     }
 }

@@ -1,6 +1,6 @@
 //! Writing revisions: stubs are resolved here, before the commit.
 
-use crate::{Database, Encoding, Error, StagedAttachment, Written};
+use crate::{Database, Encoding, Error, Limits, StagedAttachment, Written};
 use bytes::Bytes;
 use tidegate_revtree::Tree;
 use tidegate_store::{Attachment, Edit, History, NewAttachment, Reader, Revpos};
@@ -53,10 +53,16 @@ impl Database {
     /// For a single one: [`Error::Conflict`], [`Error::MissingStub`], [`Error::DocumentTooLarge`]. For all of them: the
     /// database is gone, too much is waiting, or the storage failed.
     pub async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<Written, Error>>, Error> {
-        let mut edits = Vec::with_capacity(writes.len());
+        let limits = self.engine.limits();
+        let mut resolved = Vec::with_capacity(writes.len());
+        for write in writes {
+            resolved.push(self.resolve(write, &limits).await);
+        }
+        self.govern(&mut resolved).await?;
+        let mut edits = Vec::with_capacity(resolved.len());
         let mut refused = Vec::new();
-        for (place, write) in writes.into_iter().enumerate() {
-            match self.resolve(write).await {
+        for (place, edit) in resolved.into_iter().enumerate() {
+            match edit {
                 Ok(edit) => edits.push(edit),
                 Err(error) => refused.push((place, error)),
             }
@@ -81,9 +87,9 @@ impl Database {
         outcomes.pop().unwrap_or(Err(Error::Conflict))
     }
 
-    async fn resolve(&self, write: Write) -> Result<Edit, Error> {
+    async fn resolve(&self, write: Write, limits: &Limits) -> Result<Edit, Error> {
         let Write { id, placement, deleted, members, attachments } = write;
-        if members.len() > self.limits.document_bytes_max || attachments.len() > self.limits.attachments_max {
+        if members.len() > limits.document_bytes_max || attachments.len() > limits.attachments_max {
             return Err(Error::DocumentTooLarge { id: id.to_string() });
         }
         let has_stubs = attachments.iter().any(|attachment| matches!(attachment.content, AttachmentContent::Stub));
@@ -129,7 +135,7 @@ fn agrees(known: &Attachment, stub: &AttachmentWrite, is_edit: bool) -> bool {
     !is_edit || stub.revpos.is_none_or(|revpos| revpos == known.revpos)
 }
 
-fn carried(known: &Attachment) -> NewAttachment {
+pub(crate) fn carried(known: &Attachment) -> NewAttachment {
     NewAttachment {
         name: known.name.clone(),
         content_type: known.content_type.clone(),

@@ -19,10 +19,34 @@ use crate::respond::{self, Body};
 pub enum Origins {
     /// All of them.
     Any,
-    /// Pages served from this machine, on any port: `localhost`, `127.0.0.1`, `[::1]`.
-    Loopback,
-    /// These, such as `https://app.example.com`.
-    List(Vec<String>),
+    /// These, such as `https://app.example.com`; and, if asked for, pages served from this machine.
+    Listed {
+        /// As browsers write them.
+        list: Vec<String>,
+        /// Whether pages served from this machine may, on any port.
+        loopback: Loopback,
+    },
+}
+
+/// Whether pages served from this machine may call: from `localhost`, `127.0.0.1`, `[::1]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loopback {
+    /// They may.
+    Allowed,
+    /// They may only if they are listed.
+    Refused,
+}
+
+impl Origins {
+    /// The origins of a list, in which `*` stands for all and `loopback` for pages served from this machine.
+    pub fn parse(list: &[String]) -> Self {
+        if list.iter().any(|origin| origin == "*") {
+            return Self::Any;
+        }
+        let named = list.iter().any(|origin| origin == "loopback");
+        let loopback = if named { Loopback::Allowed } else { Loopback::Refused };
+        Self::Listed { list: list.to_vec(), loopback }
+    }
 }
 
 /// Whether browsers may send cookies and logins along.
@@ -102,7 +126,7 @@ impl Cors {
         let with_credentials = self.options.credentials == Credentials::Allowed;
         let echoes = match &self.options.origins {
             Origins::Any => with_credentials,
-            Origins::Loopback | Origins::List(_) => true,
+            Origins::Listed { .. } => true,
         };
         if echoes {
             response.append(VARY, HeaderValue::from_static("origin"));
@@ -119,8 +143,10 @@ impl Cors {
     fn allows_origin(&self, origin: &HeaderValue) -> bool {
         match &self.options.origins {
             Origins::Any => true,
-            Origins::Loopback => origin.to_str().is_ok_and(is_loopback),
-            Origins::List(list) => list.iter().any(|listed| listed.as_bytes() == origin.as_bytes()),
+            Origins::Listed { list, loopback } => {
+                let is_listed = list.iter().any(|listed| listed.as_bytes() == origin.as_bytes());
+                is_listed || (*loopback == Loopback::Allowed && origin.to_str().is_ok_and(is_loopback))
+            }
         }
     }
 
@@ -171,7 +197,7 @@ mod tests {
     }
 
     fn listed() -> Cors {
-        cors(Origins::List(vec![APP.to_owned()]), Credentials::Allowed)
+        cors(Origins::parse(&[APP.to_owned()]), Credentials::Allowed)
     }
 
     fn ask(origin: &str, method: &str, headers: &str) -> Request<()> {

@@ -5,6 +5,7 @@
 //! which status and words a client gets for it is the dialect's choice, carried by [`ApiError`]. Everything but
 //! [`body`], the async shell of [`multipart`] and the stream of [`respond`] is pure.
 
+mod arrival;
 pub mod body;
 pub mod conditional;
 pub mod cors;
@@ -18,6 +19,7 @@ pub mod query;
 pub mod range;
 pub mod respond;
 
+pub use arrival::{Arrival, Transport};
 pub use body::{BodyError, BodyLimits, BodyReader};
 pub use error::ApiError;
 pub use respond::Body;

@@ -24,7 +24,12 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsFile,
     pub(crate) log: LogFile,
     pub(crate) realm: Option<String>,
+    /// CouchDB's sections and keys, as they stand below `[config]`.
+    pub(crate) sections: Entries,
 }
+
+/// Values by section and key.
+pub(crate) type Entries = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Who administers the server.
 #[derive(Debug)]
@@ -73,6 +78,7 @@ struct File {
     cors: CorsFile,
     limits: LimitsFile,
     log: LogFile,
+    config: Entries,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -197,6 +203,7 @@ impl Config {
             limits: file.limits,
             log: file.log,
             realm: file.couch.realm,
+            sections: file.config,
         })
     }
 }

@@ -9,7 +9,7 @@ use hyper_util::{
 };
 use rustix::net::sockopt::set_tcp_user_timeout;
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
-use tidegate_http::Body;
+use tidegate_http::{Arrival, Body, Transport};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -64,8 +64,9 @@ impl Listener {
                 () = connections.draining.cancelled() => break,
             };
             match accepted {
-                Ok((stream, _)) => {
-                    let connection = serve(stream, &connections, answer.clone(), &graceful);
+                Ok((stream, peer)) => {
+                    let arrival = Arrival { peer: peer.ip(), transport: Transport::Plain };
+                    let connection = serve((stream, arrival), &connections, answer.clone(), &graceful);
                     drop(connections.tasks.spawn(async move {
                         connection.await;
                         drop(place);
@@ -84,7 +85,7 @@ impl Listener {
 
 /// One connection, until it ends.
 fn serve<A, F>(
-    stream: TcpStream,
+    (stream, arrival): (TcpStream, Arrival),
     connections: &Connections,
     answer: A,
     graceful: &GracefulShutdown,
@@ -102,7 +103,8 @@ where
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(connections.header_timeout).max_buf_size(64 << 10);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(256).max_header_list_size(64 << 10);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(arrival);
         let answered = answer(request);
         async move { Ok::<_, Infallible>(answered.await) }
     });

@@ -11,6 +11,8 @@ mod listener;
 mod logging;
 mod metrics;
 mod observe;
+mod process;
+mod sections;
 mod serve;
 
 use clap::Parser;

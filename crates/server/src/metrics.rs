@@ -1,12 +1,18 @@
 //! Figures for Prometheus: on `/metrics` of the metrics listener.
 
+use crate::process::Process;
 use http::{HeaderValue, Request, Response, StatusCode};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use std::{sync::Arc, sync::atomic::AtomicU64, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, Instant},
+};
+use tidegate_couch::{Observe, Observed};
 use tidegate_engine::{Engine, Health};
 use tidegate_http::{Body, respond};
 
@@ -21,6 +27,7 @@ struct Inner {
     requests: Family<RequestLabels, Counter>,
     seconds: Histogram,
     storage: StorageGauges,
+    started: Instant,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -52,7 +59,7 @@ impl Metrics {
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, seconds.clone());
         let storage = StorageGauges::default();
         storage.register(registry.sub_registry_with_prefix("storage"));
-        Self { inner: Arc::new(Inner { registry, requests, seconds, storage }) }
+        Self { inner: Arc::new(Inner { registry, requests, seconds, storage, started: Instant::now() }) }
     }
 
     /// Counts a request that was answered.
@@ -71,11 +78,34 @@ impl Metrics {
         }
     }
 
-    fn render(&self, engine: &Engine) -> Response<Body> {
+    /// What CouchDB's clients may ask the process about itself.
+    pub(crate) fn observe(&self, engine: &Engine) -> Observe {
+        let (metrics, engine) = (self.clone(), engine.clone());
+        Observe(Arc::new(move || metrics.observed(&engine)))
+    }
+
+    fn observed(&self, engine: &Engine) -> Observed {
+        let prometheus = self.text(engine).unwrap_or_default();
+        let (mut methods, mut statuses) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
+        for (method, status, count) in requests(&prometheus) {
+            *methods.entry(method.to_owned()).or_default() += count;
+            *statuses.entry(status.to_owned()).or_default() += count;
+        }
+        let Process { resident_bytes, threads } = Process::read();
+        let uptime_s = self.inner.started.elapsed().as_secs();
+        Observed { uptime_s, resident_bytes, threads, methods, statuses, prometheus }
+    }
+
+    fn text(&self, engine: &Engine) -> Result<String, std::fmt::Error> {
         self.inner.storage.read(engine);
         let mut out = String::new();
-        match encode(&mut out, &self.inner.registry) {
-            Ok(()) => text(StatusCode::OK, out),
+        encode(&mut out, &self.inner.registry)?;
+        Ok(out)
+    }
+
+    fn render(&self, engine: &Engine) -> Response<Body> {
+        match self.text(engine) {
+            Ok(out) => text(StatusCode::OK, out),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         }
     }
@@ -116,6 +146,16 @@ fn health(engine: &Engine) -> Response<Body> {
 
 fn text(status: StatusCode, text: String) -> Response<Body> {
     respond::bytes(status, HeaderValue::from_static("text/plain; version=1.0.0; charset=utf-8"), text.into())
+}
+
+/// Method, status and number of the requests in a text for Prometheus: the registry can't be read otherwise.
+fn requests(text: &str) -> impl Iterator<Item = (&str, &str, u64)> {
+    text.lines().filter_map(|line| {
+        let labels = line.strip_prefix("tidegate_http_requests_total{method=\"")?;
+        let (method, rest) = labels.split_once("\",status=\"")?;
+        let (status, count) = rest.split_once("\"} ")?;
+        Some((method, status, count.parse().ok()?))
+    })
 }
 
 /// Methods by name; a client's inventions are one, so that it can't grow the table.

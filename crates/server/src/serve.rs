@@ -2,21 +2,18 @@
 
 use crate::{
     clock,
-    config::{Address, Admins, Config, CorsFile},
+    config::{Address, Admins, Config},
     identity, limits,
     listener::{Connections, Listener},
     logging,
     metrics::Metrics,
     observe::Observer,
+    sections,
 };
 use anyhow::{Context, Result};
 use std::{io::Write, sync::Arc, time::Duration};
-use tidegate_couch::{Couch, Settings};
-use tidegate_engine::{Engine, Identity, Limits, Options};
-use tidegate_http::{
-    BodyLimits,
-    cors::{CorsOptions, Credentials, Origins},
-};
+use tidegate_couch::{Couch, Observe, Settings};
+use tidegate_engine::{Engine, Identity, Options, Party};
 use tidegate_kv::{EmbeddedOptions, Kv};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -48,7 +45,9 @@ async fn serve(config: Config) -> Result<()> {
     if let Address::At(address) = config.couch {
         let listener = Listener::bind(address).await?;
         lines.push(format!("couch    http://{}", listener.address));
-        let couch = Couch::new(engine.clone(), settings(&config), connections.tasks.clone(), draining.clone());
+        let observe = metrics.observe(&engine);
+        let settings = settings(&config, observe);
+        let couch = Couch::new(engine.clone(), settings, connections.tasks.clone(), draining.clone());
         let observer = Observer::new(metrics.clone());
         let answer = move |request| observer.clone().call(couch.clone(), request);
         drop(listeners.spawn(listener.run(connections.clone(), answer)));
@@ -73,46 +72,26 @@ async fn open(config: &Config) -> Result<Engine> {
     let opening = || format!("could not open the data in {}", config.data.display());
     let kv = Kv::open_embedded(options).await.with_context(opening)?;
     let identity = Identity { version: env!("CARGO_PKG_VERSION"), uuid: identity::load(&config.data)? };
-    let admins = match &config.admins {
-        Admins::Open => tidegate_engine::Admins::Open,
-        Admins::Named(admins) => tidegate_engine::Admins::named(admins.clone()),
+    let party = match &config.admins {
+        Admins::Open => Party::Open,
+        Admins::Named(_) => Party::Closed,
     };
-    let limits = Limits {
-        document_bytes_max: config.limits.max_document_size,
-        attachment_bytes_max: config.limits.max_attachment_size,
-        databases_max: config.limits.max_databases,
-        ..Limits::default()
-    };
-    let options = Options { admins, limits, identity, clock: clock::now_s };
+    let databases_max = config.limits.max_databases;
+    let options = Options { config: sections::of(config), party, databases_max, identity, clock: clock::now };
     Engine::open(kv, options).await.with_context(opening)
 }
 
-fn settings(config: &Config) -> Settings {
-    let frame_timeout = Duration::from_millis(config.limits.body_timeout_ms);
-    let limits = &config.limits;
+fn settings(config: &Config, observe: Observe) -> Settings {
     Settings {
-        request_limits: BodyLimits { bytes_max: limits.max_http_request_size.min(READ_BYTES_MAX), frame_timeout },
-        attachment_limits: BodyLimits { bytes_max: limits.max_http_request_size, frame_timeout },
-        cors: cors(&config.cors),
-        feeds_max: limits.max_feeds,
-        changes_timeout: Duration::from_millis(limits.changes_timeout_ms),
-        realm: config.realm.clone(),
+        read_bytes_max: READ_BYTES_MAX,
+        body_timeout: Duration::from_millis(config.limits.body_timeout_ms),
+        feeds_max: config.limits.max_feeds,
+        observe,
     }
 }
 
 /// Bodies that are read into memory as a whole are smaller than those that are streamed.
 const READ_BYTES_MAX: u64 = 192 << 20;
-
-fn cors(file: &CorsFile) -> Option<CorsOptions> {
-    let named = |name: &str| file.origins.iter().any(|origin| origin == name);
-    let origins = match () {
-        () if named("*") => Origins::Any,
-        () if named("loopback") => Origins::Loopback,
-        () => Origins::List(file.origins.clone()),
-    };
-    let credentials = if file.credentials { Credentials::Allowed } else { Credentials::Refused };
-    (!file.origins.is_empty()).then(|| tidegate_couch::cors(origins, credentials))
-}
 
 /// Tells where the server listens, and that it does.
 fn announce(lines: &[String]) -> Result<()> {

@@ -6,7 +6,9 @@ use crate::{
     database::Inner,
     keys::{self, Keys},
     record::Meta,
+    settings,
 };
+use bytes::Bytes;
 use std::{
     collections::HashMap,
     ops::ControlFlow,
@@ -57,13 +59,26 @@ impl Store {
 
     /// Makes a database. `created_s` is the time in seconds since 1970.
     ///
+    /// # Errors
+    /// As [`Store::create_with`].
+    pub async fn create(&self, name: &DbName, created_s: u64) -> Result<Database, Error> {
+        self.create_with(name, created_s, Vec::new()).await
+    }
+
+    /// Makes a database with these settings. `created_s` is the time in seconds since 1970.
+    ///
     /// If the caller goes away, it is made all the same.
     ///
     /// # Errors
     /// [`Error::DatabaseExists`], or the storage failed.
-    pub async fn create(&self, name: &DbName, created_s: u64) -> Result<Database, Error> {
+    pub async fn create_with(
+        &self,
+        name: &DbName,
+        created_s: u64,
+        settings: Vec<(&'static str, Bytes)>,
+    ) -> Result<Database, Error> {
         let (catalog, name) = (Arc::clone(&self.catalog), name.clone());
-        self.complete(async move { catalog.create(&name, created_s).await }).await
+        self.complete(async move { catalog.create(&name, created_s, settings).await }).await
     }
 
     /// The database of this name.
@@ -102,6 +117,15 @@ impl Store {
         self.catalog.count.load(Ordering::Relaxed)
     }
 
+    /// The databases that are being compacted, in order.
+    pub fn compactions(&self) -> Vec<DbName> {
+        let open = self.catalog.open.read().unwrap_or_else(PoisonError::into_inner);
+        let compacting = open.values().filter(|database| database.0.compacting.load(Ordering::Relaxed));
+        let mut names: Vec<DbName> = compacting.map(|database| database.name().clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The storage below, for its health, its figures and backups.
     pub fn storage(&self) -> &Kv {
         &self.catalog.kv
@@ -133,7 +157,12 @@ async fn names(snapshot: &Snapshot) -> Result<Vec<DbName>, Error> {
 }
 
 impl Catalog {
-    async fn create(&self, name: &DbName, created_s: u64) -> Result<Database, Error> {
+    async fn create(
+        &self,
+        name: &DbName,
+        created_s: u64,
+        settings: Vec<(&'static str, Bytes)>,
+    ) -> Result<Database, Error> {
         let _changing = self.changing.lock().await;
         let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
         if transaction.get(&keys::catalog(name)).await?.is_some() {
@@ -147,6 +176,9 @@ impl Catalog {
         transaction.put(keys::next_number(), encode_number(number.saturating_add(1)));
         transaction.put(keys::catalog(name), encode_number(number));
         transaction.put(Keys::new(number).meta(), meta.encode());
+        for (name, value) in settings {
+            transaction.put(Keys::new(number).setting(name), settings::encode(&value));
+        }
         transaction.commit().await?;
         self.count.fetch_add(1, Ordering::Relaxed);
         Ok(self.keep(name, number, &meta))

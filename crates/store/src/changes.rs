@@ -116,6 +116,11 @@ impl Feed {
         self.since
     }
 
+    /// Goes on from `since`, a later sequence: what lies between was read otherwise.
+    pub fn skip_to(&mut self, since: Seq) {
+        self.since = self.since.max(since);
+    }
+
     /// The next changes, at most `limit`; none if it has caught up.
     ///
     /// # Errors

@@ -3,10 +3,10 @@
 use crate::{Change, Error, commit::Queue, keys::Keys, record::Meta, ring::Ring};
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use tidegate_kv::{Kv, Snapshot};
-use tidegate_types::{DbName, Seq};
+use tidegate_types::{DbName, DocKind, Seq};
 use tokio::sync::{RwLock, watch};
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +23,8 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) queue: Queue,
     pub(crate) compacting: AtomicBool,
+    /// Counts changes of settings and design documents.
+    pub(crate) rules_version: AtomicU64,
     pub(crate) published: watch::Sender<Published>,
     /// Held while a part of an upload is written: a deletion waits for it.
     pub(crate) uploading: RwLock<()>,
@@ -73,6 +75,7 @@ impl Inner {
             tasks,
             queue: Queue::default(),
             compacting: AtomicBool::new(false),
+            rules_version: AtomicU64::new(0),
             published,
             uploading: RwLock::new(()),
             ring: Mutex::new(ring),
@@ -114,6 +117,9 @@ impl Inner {
 
     /// Tells the feeds of a commit. Nobody listening costs next to nothing.
     pub(crate) fn publish(&self, seq: Seq, changes: Vec<Arc<Change>>) {
+        if changes.iter().any(|change| change.id.kind() == DocKind::Design) {
+            self.rules_version.fetch_add(1, Ordering::Release);
+        }
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         if self.published.receiver_count() == 0 {
             ring.reset(seq);

@@ -1,7 +1,7 @@
 //! Where everything lies: the keys, and the ranges of keys.
 //!
-//! `C name` is the catalogue, `T number` a deleted database whose data is still being cleared, `D number tag …` the
-//! data of a database. Within a database, bodies and the sequence index are appended to, and only the document record
+//! `C name` is the catalogue, `S name` a setting of the server, `T number` a deleted database whose data is still being
+//! cleared, `D number tag …` the data of a database. Within a database, bodies and the sequence index are appended to, and only the document record
 //! lands at a random place. Scopes (who may write what) are the same prefixes.
 
 use crate::record::AttachmentDigest;
@@ -28,6 +28,13 @@ pub(crate) fn catalog_all() -> KeyRange {
 /// The name that a key of the catalogue holds.
 pub(crate) fn catalog_name(key: &[u8]) -> Option<DbName> {
     str::from_utf8(key.strip_prefix(&[CATALOG])?).ok()?.parse().ok()
+}
+
+/// The scope of the server's settings.
+pub(crate) const SERVER_SCOPE: &[u8] = b"S";
+
+pub(crate) fn server_setting(name: &str) -> Vec<u8> {
+    [SERVER_SCOPE, name.as_bytes()].concat()
 }
 
 /// The number of the database that will be made next.
@@ -62,6 +69,7 @@ impl Keys {
     const ATTACHMENT: u8 = b'a';
     const CHUNK: u8 = b'c';
     const UPLOAD: u8 = b'u';
+    const SETTING: u8 = b'p';
 
     pub(crate) fn new(number: u32) -> Self {
         let [a, b, c, d] = number.to_be_bytes();
@@ -88,6 +96,10 @@ impl Keys {
 
     pub(crate) fn meta(&self) -> Vec<u8> {
         self.key(Self::META, &[])
+    }
+
+    pub(crate) fn setting(&self, name: &str) -> Vec<u8> {
+        self.key(Self::SETTING, name.as_bytes())
     }
 
     pub(crate) fn document(&self, id: &str) -> Vec<u8> {

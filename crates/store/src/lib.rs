@@ -25,6 +25,7 @@ mod purge;
 mod read;
 mod record;
 mod ring;
+mod settings;
 mod upload;
 
 pub use all_docs::{DocRange, DocRow, Listing, Order};

@@ -25,6 +25,16 @@ impl DbName {
 
     const SYSTEM: [&str; 3] = ["_users", "_replicator", "_global_changes"];
 
+    /// `_users`: the database of those who may log in.
+    pub fn users() -> Self {
+        Self("_users".into())
+    }
+
+    /// `_replicator`: the database of replications.
+    pub fn replicator() -> Self {
+        Self("_replicator".into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

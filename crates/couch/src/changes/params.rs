@@ -79,7 +79,7 @@ impl Params {
             order: if flag("descending")? { Order::Descending } else { Order::Ascending },
             style: if query.get("style") == Some("all_docs") { Style::AllDocs } else { Style::MainOnly },
             filter: Filter::parse(&query, body)?,
-            wait: wait(&query, cx.shared.settings.changes_timeout)?,
+            wait: wait(&query, cx.live.changes_timeout)?,
             docs,
             seq_interval: query.integer("seq_interval")?.unwrap_or(1).max(1),
         })

@@ -74,13 +74,13 @@ impl Source for Run {
 }
 
 impl Run {
-    pub(crate) fn new(cx: &Context, db: &Database, params: Params) -> Self {
+    pub(crate) fn new(cx: &Context, db: &Database, params: Params) -> Result<Self, Error> {
         let frame = Frame::of(params.feed);
-        let feed = db.follow(params.since);
+        let feed = db.follow(params.since)?;
         let (until, last) = (db.update_seq(), params.since);
         let (db, out, draining) = (db.clone(), frame.head().to_vec(), cx.draining.clone());
         let (phase, quiet_since, place) = (Phase::Reading, Instant::now(), None);
-        Self { db, params, frame, feed, phase, until, last, rows: 0, out, quiet_since, draining, place }
+        Ok(Self { db, params, frame, feed, phase, until, last, rows: 0, out, quiet_since, draining, place })
     }
 
     /// Keeps its place until it ends.
@@ -178,7 +178,7 @@ impl Run {
             Wait::Heartbeat(period) => (period, Waited::Heartbeat),
         };
         if self.feed.since() < self.last {
-            self.feed = self.db.follow(self.last);
+            self.feed.skip_to(self.last);
         }
         tokio::select! {
             changed = self.feed.changed() => changed.map_or(Waited::Over, |()| Waited::Changed),

@@ -123,7 +123,7 @@ fn parse_entry(cx: &Context, text: &Bytes, (raw, scanned): (&[u8], Scanned<'_>))
         Some(id) => id,
         None => cx.new_uuid().parse()?,
     };
-    if document.members.len() > cx.engine.limits().document_bytes_max {
+    if document.members.len() > cx.live.limits.document_bytes_max {
         return Err(tidegate_engine::Error::DocumentTooLarge { id: id.to_string() }.into());
     }
     Ok(Entry::Document(id, document))

@@ -79,7 +79,7 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
         return begun.respond(cx, &db, StatusCode::OK, content_type).await;
     }
     let (sender, body) = respond::channel(CHUNKS_MAX);
-    let deadline = cx.shared.settings.attachment_limits.frame_timeout;
+    let deadline = cx.shared.settings.body_timeout;
     cx.tasks.spawn(async move {
         match rows.stream(begun, &sender, deadline).await {
             Ok(()) => drop(sender.finish().await),

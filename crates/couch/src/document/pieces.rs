@@ -122,7 +122,7 @@ impl Pieces {
         }
         self.settle();
         let (sender, body) = respond::channel(CHUNKS_MAX);
-        let (db, deadline) = (db.clone(), cx.shared.settings.attachment_limits.frame_timeout);
+        let (db, deadline) = (db.clone(), cx.shared.settings.body_timeout);
         cx.tasks.spawn(async move {
             match self.stream(&db, &sender, deadline).await {
                 Ok(()) => drop(sender.finish().await),

@@ -110,7 +110,7 @@ async fn put_related(cx: &Context, db: &Database, id: &DocId, body: Incoming) ->
         let content_type = cx.header(header::CONTENT_TYPE).unwrap_or_default();
         let boundary = Boundary::from_content_type(content_type)?;
         let mut parts = Multipart::new(cx.stream(body)?, &boundary);
-        let document = read_document(&mut parts, cx.shared.settings.request_limits.bytes_max).await?;
+        let document = read_document(&mut parts, cx.read_limits().bytes_max).await?;
         let (document, edits) = placed(&cx, &cx.query()?, document)?;
         let deleted = document.deleted;
         let write = stage_related(&db, &mut parts, (id, document), edits).await?;

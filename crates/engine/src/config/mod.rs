@@ -1,0 +1,114 @@
+//! The server's configuration as CouchDB's clients read and set it: sections of keys.
+//!
+//! What the operator's file says comes first; what was set over HTTP comes before it and is kept in the storage, unless
+//! it was set for the life of the process alone. [`Live`] is the same, checked and ready to be used.
+
+mod auth;
+mod known;
+mod live;
+mod sections;
+mod whitelist;
+
+pub(crate) use auth::Auth;
+pub use known::Refusal;
+pub use live::{CorsRules, DefaultSecurity, Live, ValidUser};
+pub use sections::{BadValue, Expected, Flag, Sections};
+
+use crate::Error;
+use sections::Changes;
+use std::sync::{Arc, PoisonError, RwLock};
+use tidegate_store::Store;
+use tokio::sync::Mutex;
+
+/// The setting of the storage that holds what was changed.
+const SETTING: &str = "config";
+
+/// The configuration in force.
+pub(crate) struct Config {
+    /// What the operator's file says.
+    file: Sections,
+    state: RwLock<State>,
+    /// What was changed and is kept. Held while a change is made.
+    kept: Mutex<Changes>,
+}
+
+struct State {
+    sections: Arc<Sections>,
+    live: Arc<Live>,
+}
+
+/// How long a change is to last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// For good.
+    Kept,
+    /// Until the process ends: `X-Couch-Persist: false`.
+    Volatile,
+}
+
+impl Config {
+    pub(crate) async fn open(store: &Store, file: Sections) -> Result<Self, Error> {
+        let kept = match store.setting(SETTING).await? {
+            Some(text) => Changes::from_json(&text).map_err(Error::Config)?,
+            None => Changes::default(),
+        };
+        let state = State::of(&file, &kept)?;
+        Ok(Self { file, state: RwLock::new(state), kept: Mutex::new(kept) })
+    }
+
+    pub(crate) fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).live)
+    }
+
+    pub(crate) fn sections(&self) -> Arc<Sections> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).sections)
+    }
+
+    /// Sets a key, or takes it away; what it was before.
+    pub(crate) async fn change(
+        &self,
+        store: &Store,
+        (section, key): (&str, &str),
+        value: Option<&str>,
+        persistence: Persistence,
+    ) -> Result<Option<String>, Error> {
+        let mut kept = self.kept.lock().await;
+        let mut sections = Sections::clone(&self.sections());
+        whitelist::check(&sections, section, key)?;
+        known::check_section(section)?;
+        if let Some(value) = value {
+            known::check(section, key, value)?;
+        }
+        let before = match value {
+            Some(value) => sections.set(section, key, value),
+            None => sections.remove(section, key),
+        };
+        let live = Live::of(&sections)?;
+        if persistence == Persistence::Kept {
+            let mut changed = kept.clone();
+            changed.set(section, key, value);
+            store.put_setting(SETTING, &changed.to_json().map_err(Error::Config)?).await?;
+            *kept = changed;
+        }
+        let state = State { sections: Arc::new(sections), live: Arc::new(live) };
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        Ok(before)
+    }
+
+    /// Forgets what was set for the life of the process.
+    pub(crate) async fn reload(&self) -> Result<(), Error> {
+        let kept = self.kept.lock().await;
+        let state = State::of(&self.file, &kept)?;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        Ok(())
+    }
+}
+
+impl State {
+    fn of(file: &Sections, kept: &Changes) -> Result<Self, Error> {
+        let mut sections = file.clone();
+        kept.apply(&mut sections);
+        let live = Live::of(&sections)?;
+        Ok(Self { sections: Arc::new(sections), live: Arc::new(live) })
+    }
+}

@@ -1,0 +1,36 @@
+//! What must hold before an edit is proposed: names, rights, and what design documents and system databases ask for.
+//!
+//! Source: `couch_db:validate_doc_update`, `fabric_doc_update`.
+
+use crate::{Database, Error, rules::Purpose};
+use tidegate_access::user::Author;
+use tidegate_store::Edit;
+
+impl Database {
+    /// Checks edits, and makes of them what is stored. Those that may not be are errors then.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub(crate) async fn govern(&self, edits: &mut [Result<Edit, Error>]) -> Result<(), Error> {
+        for edit in edits.iter_mut() {
+            if let Ok(allowed) = edit
+                && let Err(error) = self.govern_one(allowed).await
+            {
+                *edit = Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn govern_one(&self, edit: &mut Edit) -> Result<(), Error> {
+        self.rules.check_edit(&self.caller, edit)?;
+        match self.rules.purpose {
+            Purpose::Plain | Purpose::Replicator => Ok(()),
+            Purpose::Users => {
+                let author = Author { user: self.caller.context(), security: &self.rules.security };
+                // Boxed: it is large, and rare.
+                Box::pin(self.engine.inner.prepare_user(&self.store, author, edit)).await
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Who a request is from: credentials, sessions, and the users' documents they are checked against.
+
+use crate::{Caller, Engine, Error, config::Auth, engine::Party, users::Records};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Instant, SystemTime},
+};
+use tidegate_access::{
+    Account, AdminPassword, Age, Attempt, Basic, Claim, Handler, ProxyHeaders, Salt, Standing, Throttle,
+    ThrottleOptions, Transport, UserCtx, UserName, Verified, bearer_token, session_token,
+};
+use tidegate_store::Store;
+use tokio::sync::Semaphore;
+
+/// Passwords that are hashed at the same time: each takes a processor for a while.
+const HASHED_AT_ONCE: usize = 2;
+/// Requests that may wait for that.
+const HASHES_WAITING_MAX: usize = 256;
+const SECRET: &str = "secret";
+
+/// What a request shows of who makes it.
+pub struct Credentials<'r> {
+    /// The value of a header, by its name in lower case.
+    pub header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync),
+    /// From where it comes.
+    pub peer: IpAddr,
+    /// How it comes.
+    pub transport: Transport,
+}
+
+/// Name and password as somebody gives them, and a one-time password where one is needed.
+#[derive(Clone, Copy)]
+pub struct LoginForm<'r> {
+    /// As whom.
+    pub name: &'r str,
+    /// With which password.
+    pub password: &'r str,
+    /// The one-time password.
+    pub token: Option<&'r str>,
+}
+
+/// Somebody recognised.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Who.
+    pub caller: Caller,
+    /// The value of `Set-Cookie` that goes with the answer, if one does.
+    pub cookie: Option<String>,
+}
+
+/// What is remembered of logins.
+pub(crate) struct Logins {
+    verified: Mutex<Verified>,
+    throttle: Mutex<Throttle>,
+    hashing: Semaphore,
+    waiting: Semaphore,
+    pub(crate) records: Records,
+}
+
+impl Logins {
+    pub(crate) fn new() -> Self {
+        Self {
+            verified: Mutex::new(Verified::new(&rand::random(), Verified::ENTRIES_MAX, Verified::LIFETIME)),
+            throttle: Mutex::new(Throttle::new(ThrottleOptions::default())),
+            hashing: Semaphore::new(HASHED_AT_ONCE),
+            waiting: Semaphore::new(HASHES_WAITING_MAX),
+            records: Records::default(),
+        }
+    }
+
+    /// The secret that sessions are signed with: made at the first start, and kept.
+    pub(crate) async fn secret(store: &Store) -> Result<String, Error> {
+        if let Some(secret) = store.setting(SECRET).await? {
+            return Ok(String::from_utf8_lossy(&secret).into_owned());
+        }
+        let secret = format!("{:032x}", rand::random::<u128>());
+        store.put_setting(SECRET, secret.as_bytes()).await?;
+        Ok(secret)
+    }
+
+    /// Runs what takes a processor for a while, on a thread of its own.
+    pub(crate) async fn slowly<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let _waiting = self.waiting.try_acquire().map_err(|_full| Error::Overloaded)?;
+        let _turn = self.hashing.acquire().await.map_err(|_closed| Error::Overloaded)?;
+        tokio::task::spawn_blocking(work).await.map_err(|_panicked| Error::Overloaded)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// Who makes a request with these credentials. The first way that recognises somebody counts.
+    ///
+    /// # Errors
+    /// [`Error::BadCredentials`], [`Error::Access`] for credentials that can't be read or used, or the storage failed.
+    pub async fn authenticate(&self, credentials: &Credentials<'_>) -> Result<Login, Error> {
+        let live = self.inner.config.live();
+        let auth = &live.auth;
+        if let Some(context) = of_headers(auth, credentials, (self.inner.clock)())? {
+            return Ok(Login::of(context));
+        }
+        if let Some(login) = self.of_cookie(auth, credentials).await? {
+            return Ok(login);
+        }
+        let basic = (credentials.header)("authorization").map(Basic::parse).transpose()?.flatten();
+        match basic {
+            Some(basic) => Ok(Login::of(self.of_basic(auth, &basic, credentials.peer).await?)),
+            None => Ok(Login::of(self.nobody(auth))),
+        }
+    }
+
+    /// Logs somebody in: the answer brings a session.
+    ///
+    /// # Errors
+    /// [`Error::BadCredentials`], [`Error::Access`] when the login is locked or the user's document can't be used, or
+    /// the storage failed.
+    pub async fn log_in(&self, form: &LoginForm<'_>, peer: IpAddr, transport: Transport) -> Result<Login, Error> {
+        let live = self.inner.config.live();
+        let auth = &live.auth;
+        let now = (self.inner.clock)();
+        let account = self.recognise(auth, form, peer).await?;
+        let token = auth.sessions.token(&account.name, account.password.salt(), now)?;
+        let cookie = auth.cookies.set(&token, &auth.sessions, transport, now);
+        Ok(Login { cookie: Some(cookie), ..Login::of(account.into_user(Handler::Cookie)) })
+    }
+
+    /// The value of `Set-Cookie` that ends a session.
+    pub fn log_out(&self, transport: Transport) -> String {
+        self.inner.config.live().auth.cookies.clear(transport)
+    }
+
+    /// Nobody, whom everybody may be.
+    pub fn anonymous(&self) -> Login {
+        Login::of(UserCtx::anonymous())
+    }
+
+    /// The ways to be recognised, in the order in which they are tried.
+    pub fn authentication_handlers(&self) -> Vec<&'static str> {
+        self.inner.config.live().auth.handlers()
+    }
+
+    /// An administrator's password as the configuration keeps it.
+    pub(crate) async fn hash_admin(&self, password: &str) -> Result<String, Error> {
+        if let AdminPassword::Stored(_) = AdminPassword::parse(password)? {
+            return Ok(password.to_owned());
+        }
+        let (hashing, password) = (self.inner.config.live().auth.hashing.clone(), password.to_owned());
+        let salt = Salt::new(rand::random());
+        let hashed = self.inner.logins.slowly(move || hashing.store(&password, salt)).await?;
+        Ok(hashed.admin_text().unwrap_or_default())
+    }
+
+    /// Who comes without credentials.
+    fn nobody(&self, auth: &Auth) -> UserCtx {
+        if self.is_party(auth) { UserCtx::nameless_admin() } else { UserCtx::anonymous() }
+    }
+
+    fn is_party(&self, auth: &Auth) -> bool {
+        self.inner.party == Party::Open && auth.admins.is_empty()
+    }
+
+    async fn of_basic(&self, auth: &Auth, basic: &Basic, peer: IpAddr) -> Result<UserCtx, Error> {
+        // Where everybody administers the server, a name that nobody has shuts nobody out.
+        if self.is_party(auth) && self.account(auth, &basic.name).await?.is_none() {
+            return Ok(self.nobody(auth));
+        }
+        let form = LoginForm { name: &basic.name, password: &basic.password, token: None };
+        Ok(self.recognise(auth, &form, peer).await?.into_user(Handler::Default))
+    }
+
+    async fn of_cookie(&self, auth: &Auth, credentials: &Credentials<'_>) -> Result<Option<Login>, Error> {
+        let token = (credentials.header)("cookie").and_then(session_token);
+        let Some(claim) = token.map(Claim::parse).transpose()?.flatten() else { return Ok(None) };
+        let Some(account) = self.account(auth, claim.name().as_str()).await? else { return Ok(None) };
+        let (salt, now) = (account.password.salt(), (self.inner.clock)());
+        let Ok(age) = auth.sessions.verify(&claim, salt, now) else { return Ok(None) };
+        let cookie = match age {
+            Age::Fresh => None,
+            Age::Renewable => {
+                let token = auth.sessions.token(&account.name, salt, now)?;
+                Some(auth.cookies.set(&token, &auth.sessions, credentials.transport, now))
+            }
+        };
+        Ok(Some(Login { cookie, ..Login::of(account.into_user(Handler::Cookie)) }))
+    }
+
+    /// The user of this name and password. Takes as long for a name that nobody has.
+    async fn recognise(&self, auth: &Auth, form: &LoginForm<'_>, peer: IpAddr) -> Result<Account, Error> {
+        let (logins, now) = (&self.inner.logins, Instant::now());
+        let account = self.account(auth, form.name).await?;
+        let salt = account.as_ref().map(|account| account.password.salt()).unwrap_or_default();
+        let attempt = Attempt { peer, name: form.name, salt };
+        let standing = lock(&logins.throttle).standing(attempt, now);
+        if standing == Standing::Watched {
+            tracing::warn!(name = form.name, %peer, "too many logins have failed");
+        }
+        standing.check()?;
+        let known =
+            |account: &Account| lock(&logins.verified).knows(&account.name, form.password, &account.password, now);
+        let is_known = account.as_ref().is_some_and(known);
+        let matches = is_known || self.matches(auth, account.as_ref(), form.password).await?;
+        let is_factored = account.as_ref().is_some_and(|account| has_factor(account, form.token, (self.inner.clock)()));
+        if !matches || !is_factored {
+            lock(&logins.throttle).handle_failure(attempt, now);
+            return Err(Error::BadCredentials);
+        }
+        let account = account.ok_or(Error::BadCredentials)?;
+        if !is_known {
+            lock(&logins.verified).remember(account.name.clone(), form.password, &account.password, now);
+            self.inner.strengthen(auth, &account, form.password).await;
+        }
+        Ok(account)
+    }
+
+    /// Compares a password in the slow way.
+    async fn matches(&self, auth: &Auth, account: Option<&Account>, password: &str) -> Result<bool, Error> {
+        let (hashing, password) = (auth.hashing.clone(), password.to_owned());
+        let stored = account.map(|account| account.password.clone());
+        Ok(self.inner.logins.slowly(move || hashing.verify(stored.as_ref(), &password)).await??)
+    }
+
+    /// Who has this name: an administrator of the configuration, or a user with a document.
+    async fn account(&self, auth: &Auth, name: &str) -> Result<Option<Account>, Error> {
+        let Ok(name) = name.parse::<UserName>() else { return Ok(None) };
+        let record = self.inner.user_record(&name).await;
+        let Some(admin) = auth.admins.get(name.as_str()) else { return Ok(Account::find(&name, None, record?)) };
+        let stored = if admin.is_slow() {
+            let (admin, hashing) = (Arc::clone(admin), auth.hashing.clone());
+            self.inner.logins.slowly(move || admin.stored(&hashing).clone()).await?
+        } else {
+            admin.stored(&auth.hashing).clone()
+        };
+        // Whatever may be the matter with a document, it doesn't keep an administrator out.
+        Ok(Account::find(&name, Some(&stored), record.ok().flatten()))
+    }
+}
+
+/// Whether the second factor is the right one, where one is needed.
+fn has_factor(account: &Account, token: Option<&str>, now: SystemTime) -> bool {
+    match (&account.totp, token) {
+        (None, _) => true,
+        (Some(totp), Some(token)) => totp.check(token, now).is_ok(),
+        (Some(_), None) => false,
+    }
+}
+
+fn of_headers(auth: &Auth, credentials: &Credentials<'_>, now: SystemTime) -> Result<Option<UserCtx>, Error> {
+    let (header, peer) = (credentials.header, credentials.peer);
+    if let Some(remote) = &auth.remote
+        && let Some(user) = remote.user(header(remote.name_header()), remote.roles_header().and_then(header), peer)?
+    {
+        return Ok(Some(user));
+    }
+    if let Some(tokens) = &auth.tokens
+        && let Some(token) = header("authorization").and_then(bearer_token)
+    {
+        return Ok(Some(tokens.user(token, now)?));
+    }
+    let Some(proxy) = &auth.proxy else { return Ok(None) };
+    let names = &auth.proxy_headers;
+    let (name, roles, token) = (header(&names.name), header(&names.roles), header(&names.token));
+    Ok(proxy.user(ProxyHeaders { name, roles, token }, peer)?)
+}
+
+impl Login {
+    fn of(context: UserCtx) -> Self {
+        Self { caller: Caller::new(context), cookie: None }
+    }
+}

@@ -1,0 +1,96 @@
+//! What governs a database: who may use it, how its documents may be named, and what they must be like.
+
+use crate::{
+    Caller, Error, Layout,
+    config::{DefaultSecurity, Live},
+    partition,
+};
+use bytes::Bytes;
+use std::sync::Arc;
+use tidegate_access::Security;
+use tidegate_store::{Database, Edit};
+use tidegate_types::{DbName, DocKind};
+
+const SECURITY: &str = "security";
+const LAYOUT: &str = "layout";
+const PARTITIONED: &[u8] = b"partitioned";
+
+/// What governs a database, as it was at one version of it.
+pub(crate) struct Rules {
+    version: u64,
+    live: Arc<Live>,
+    pub(crate) security: Security,
+    pub(crate) layout: Layout,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a database is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Anything.
+    Plain,
+    /// Its documents are users.
+    Users,
+    /// Its documents are replications.
+    Replicator,
+}
+
+/// The settings that a new database begins with.
+pub(crate) fn settings_of(name: &DbName, layout: Layout) -> Result<Vec<(&'static str, Bytes)>, Error> {
+    match layout {
+        Layout::Whole => Ok(Vec::new()),
+        Layout::Partitioned if Purpose::of(name) != Purpose::Plain => {
+            Err(tidegate_access::Error::BadRequest("Cannot partition a system database".into()).into())
+        }
+        Layout::Partitioned => Ok(vec![(LAYOUT, Bytes::from_static(PARTITIONED))]),
+    }
+}
+
+impl Purpose {
+    fn of(name: &DbName) -> Self {
+        if *name == DbName::users() {
+            return Self::Users;
+        }
+        // CouchDB runs replications of every database whose name ends so. Source: `couch_replicator_utils`.
+        let last = name.as_str().rsplit('/').next().unwrap_or_default();
+        if last == DbName::replicator().as_str() { Self::Replicator } else { Self::Plain }
+    }
+}
+
+impl Rules {
+    pub(crate) async fn load(store: &Database, version: u64, live: Arc<Live>) -> Result<Self, Error> {
+        let security = match store.setting(SECURITY).await? {
+            Some(text) => Security::parse(&text)?,
+            None => match live.default_security {
+                DefaultSecurity::AdminOnly => Security::admin_only(),
+                DefaultSecurity::Everyone => Security::everyone(),
+            },
+        };
+        let layout = match store.setting(LAYOUT).await? {
+            Some(text) if text == PARTITIONED => Layout::Partitioned,
+            Some(_) | None => Layout::Whole,
+        };
+        Ok(Self { version, live, security, layout, purpose: Purpose::of(store.name()) })
+    }
+
+    /// Whether nothing has changed since these were read.
+    pub(crate) fn is_current(&self, version: u64, live: &Arc<Live>) -> bool {
+        self.version == version && Arc::ptr_eq(&self.live, live)
+    }
+
+    /// Sets who may use the database.
+    pub(crate) async fn set_security(store: &Database, security: &Security) -> Result<(), Error> {
+        Ok(store.put_setting(SECURITY, security.as_str().as_bytes()).await?)
+    }
+
+    /// Whether this caller may write a document of this id.
+    pub(crate) fn check_edit(&self, caller: &Caller, edit: &Edit) -> Result<(), Error> {
+        if self.layout == Layout::Partitioned {
+            partition::check_doc_id(&edit.id)?;
+        }
+        match edit.id.kind() {
+            DocKind::Design => Ok(self.security.check_admin(caller.context())?),
+            DocKind::Plain | DocKind::Local => Ok(()),
+        }
+    }
+}
