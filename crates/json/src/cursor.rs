@@ -202,3 +202,22 @@ pub(crate) fn ordinary_len(rest: &[u8]) -> usize {
     }
     len + left.iter().take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\').count()
 }
+
+/// How many bytes at the front of `rest` are neither a quote nor a backslash, as [`ordinary_len`].
+#[inline(always)]
+pub(crate) fn plain_len(rest: &[u8]) -> usize {
+    let mut len = 0;
+    let mut left = rest;
+    while let Some((chunk, after)) = left.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * 0x22);
+        let backslash = word ^ (ONES * 0x5c);
+        let found = ((quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash)) & HIGHS;
+        if found != 0 {
+            return len + found.trailing_zeros() as usize / 8;
+        }
+        len += 8;
+        left = after;
+    }
+    len + left.iter().take_while(|&&byte| byte != b'"' && byte != b'\\').count()
+}

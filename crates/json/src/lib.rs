@@ -3,7 +3,8 @@
 //! [`scan_document`] takes a document apart on its way in: the members to store, the `_` members to interpret and the
 //! canonical form to digest, in one pass over the text and without building a tree of values. [`Members`] and
 //! [`split_array`] walk the envelopes that carry documents (`_bulk_docs`), [`write_string`] and [`read_string`] are the
-//! two directions of a string literal.
+//! two directions of a string literal. [`Reader`] takes values out of text that has been scanned before, without checking it
+//! again.
 //!
 //! What is accepted is RFC 8259 to the letter, in UTF-8, without a byte order mark. Decisions where it leaves room:
 //!
@@ -21,6 +22,7 @@ mod envelope;
 mod error;
 mod names;
 mod outline;
+mod reader;
 mod render;
 mod string;
 mod walk;
@@ -28,6 +30,7 @@ mod walk;
 pub use document::{Document, scan_document};
 pub use envelope::{Members, split_array};
 pub use error::Error;
+pub use reader::{Kind, Literal, Reader};
 pub use string::{read_string, write_string};
 
 /// How much a text may demand.
