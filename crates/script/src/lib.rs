@@ -1,0 +1,34 @@
+//! Users' JavaScript on documents, under limits.
+//!
+//! A [`Program`] is a function of a design document. A [`Machine`] is one JavaScript runtime, with the programs it has
+//! compiled; a [`Pool`] is several of them, each on a thread of its own behind one bounded queue. What goes in is JSON
+//! text, what comes out are plain values. The crate knows neither what a document means, nor disks, nor HTTP.
+//!
+//! - **Limits**: a function that loops, eats memory or stack, or backtracks in a regular expression ends in an [`Error`]
+//!   of the call that ran it. After a timeout or a lack of memory the runtime is thrown away. A few built-ins can't be
+//!   interrupted; a pool answers their caller all the same (see `crew.rs`), a [`Machine`] alone can't.
+//! - **Isolation**: each program has a global object and built-ins of its own. Documents, requests and users are made
+//!   anew for each call or batch. The design document is frozen, the given globals can't be replaced, and variables that
+//!   a function forgot to declare are cleared. What a program keeps in closures and in its modules stays with it, as it
+//!   does in CouchDB, until it is compiled again.
+//! - **Cost**: a document is not parsed for a function that reads a few members of it. Those members alone are handed
+//!   over; the function can't tell (see `harness.js`).
+//! - **Language**: ES2023 without modules, files or timers. An `async` function is refused: nobody would wait for it.
+
+mod cache;
+mod compiled;
+mod crew;
+mod error;
+mod limits;
+mod machine;
+mod pool;
+mod program;
+mod projection;
+mod queue;
+mod sandbox;
+
+pub use error::Error;
+pub use limits::{Limits, PoolLimits};
+pub use machine::{Machine, Row, Validation, Verdict};
+pub use pool::{OwnedValidation, Pool};
+pub use program::Program;
