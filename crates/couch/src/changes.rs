@@ -33,6 +33,9 @@ pub(crate) async fn get(cx: &Context, db: &Database) -> Answer {
 pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer {
     let body = cx.read_json(body).await?;
     let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
+    if !matches!(body, Value::Null | Value::Object(_)) {
+        return Err(Error::bad_request("Request body must be a JSON object"));
+    }
     let params = Params::parse(cx, db, &body)?;
     answer(cx, db, params).await
 }

@@ -15,6 +15,8 @@ use tidegate_http::{
 use tidegate_types::DbName;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+const X_FORWARDED_HOST: header::HeaderName = header::HeaderName::from_static("x-forwarded-host");
+
 /// What a handler answers.
 pub(crate) type Answer = Result<Response<Body>, Error>;
 
@@ -69,14 +71,15 @@ impl Context {
         self.shared.uuids.next()
     }
 
-    /// `http://host:port`, as the client knows us.
+    /// `http://host:port`, as the client knows us: through a proxy, as that says.
     pub(crate) fn base_url(&self) -> String {
-        let host = self.header(header::HOST).or(self.request.uri.authority().map(http::uri::Authority::as_str));
-        let scheme = match self.request.arrival.transport {
-            tidegate_http::Transport::Plain => "http",
-            tidegate_http::Transport::Tls => "https",
-        };
-        format!("{scheme}://{}", host.unwrap_or("localhost"))
+        format!("{}://{}", scheme(&self.request), self.host())
+    }
+
+    /// `host:port`, as the client knows us. Source: `couch_httpd:host_for_request`.
+    pub(crate) fn host(&self) -> &str {
+        let forwarded = self.header(X_FORWARDED_HOST).or_else(|| self.header(header::HOST));
+        forwarded.or(self.request.uri.authority().map(http::uri::Authority::as_str)).unwrap_or("localhost")
     }
 
     /// Refuses a body that isn't declared as JSON.
@@ -122,6 +125,13 @@ impl Context {
     pub(crate) fn stream_packed(&self, body: Incoming) -> Result<BodyReader<Incoming>, Error> {
         Ok(BodyReader::new(body, ContentCoding::Identity, self.stream_limits())?)
     }
+}
+
+/// What the client spoke to whoever passed the request on. Source: `chttpd:absolute_uri`.
+fn scheme(request: &Head) -> &'static str {
+    let is = |name, value: &str| request.headers.get(name).is_some_and(|found| found == value);
+    let is_tls = request.arrival.transport == tidegate_http::Transport::Tls;
+    if is_tls || is("x-forwarded-ssl", "on") || is("x-forwarded-proto", "https") { "https" } else { "http" }
 }
 
 /// A JSON response. `json` ends in a line feed, as all of CouchDB's do.

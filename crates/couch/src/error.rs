@@ -46,6 +46,10 @@ impl Error {
         Self::new(StatusCode::FORBIDDEN, "forbidden", reason)
     }
 
+    pub(crate) fn gone(reason: &'static str) -> Self {
+        Self::new(StatusCode::GONE, "gone", reason)
+    }
+
     pub(crate) fn conflict() -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", "Document update conflict.")
     }

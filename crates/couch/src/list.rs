@@ -33,10 +33,12 @@ pub(crate) async fn get(cx: &Context, db: &Database, listed: Listed) -> Answer {
 
 pub(crate) async fn post(cx: &Context, db: &Database, listed: Listed, body: Incoming) -> Answer {
     let body = cx.read_json(body).await?;
-    let mut params = Params::of_query(&cx.query()?)?;
+    let mut params = Params::new();
     if !body.is_empty() {
         params.read_body(&serde_json::from_slice(&body)?)?;
     }
+    // Where both name a parameter, the query string counts. Source: `couch_mrview_http:parse_body_and_query`.
+    params.read_query(&cx.query()?)?;
     answer(cx, db, listed, params).await
 }
 

@@ -4,7 +4,7 @@
 
 use crate::error::Error;
 use tidegate_http::path::{Plus, Segment, Segments};
-use tidegate_types::{DocId, DocKind};
+use tidegate_types::{DocId, DocIdError, DocKind};
 
 /// The name of this node, the only one there is.
 pub(crate) const NODE: &str = "node1@127.0.0.1";
@@ -85,6 +85,8 @@ pub(crate) enum Endpoint {
     EnsureFullCommit,
     Shards,
     SyncShards,
+    /// CouchDB had it once.
+    TempView,
     /// CouchDB has it; Tidegate hasn't yet.
     Later,
 }
@@ -191,6 +193,7 @@ fn endpoint_named(name: &str) -> Option<Endpoint> {
         "_shards" => Endpoint::Shards,
         "_sync_shards" => Endpoint::SyncShards,
         "_view_cleanup" => Endpoint::ViewCleanup,
+        "_temp_view" => Endpoint::TempView,
         "_auto_purge" | "_explain" | "_find" | "_index" | "_partition" | "_time_seq" => Endpoint::Later,
         _ => return None,
     })
@@ -204,7 +207,7 @@ fn document_route(segments: &Segments<'_>) -> Result<DatabaseRoute, Error> {
         ("_design" | "_local", None) => (format!("{name}/"), 3),
         _ => (name.into_owned(), 2), // `_design%2Fd` is one segment
     };
-    let id: DocId = id.parse()?;
+    let id: DocId = id.parse().map_err(illegal_id)?;
     let after = segments.get(next).map(|segment| segment.text().to_owned());
     match (id.kind(), after) {
         (DocKind::Local, None) => Ok(DatabaseRoute::Local(id)),
@@ -215,6 +218,14 @@ fn document_route(segments: &Segments<'_>) -> Result<DatabaseRoute, Error> {
             let name = segments.join_from(next, Plus::Literal).unwrap_or_default();
             Ok(DatabaseRoute::Attachment(id, name.into_owned()))
         }
+    }
+}
+
+/// A path that names no local document is refused in other words than an `_id` that doesn't.
+fn illegal_id(error: DocIdError) -> Error {
+    match error {
+        DocIdError::LocalWithoutName => Error::bad_request("Invalid _local document id."),
+        DocIdError::Empty | DocIdError::DesignWithoutName | DocIdError::Reserved | DocIdError::TooLong => error.into(),
     }
 }
 
@@ -262,6 +273,7 @@ mod tests {
         check("/db/_all_docs", DatabaseRoute::Endpoint(Endpoint::List(Listed::All)));
         check("/db/_local_docs/queries", DatabaseRoute::Endpoint(Endpoint::ListQueries(Listed::Local)));
         check("/db/_find", DatabaseRoute::Endpoint(Endpoint::Later));
+        check("/db/_temp_view", DatabaseRoute::Endpoint(Endpoint::TempView));
     }
 
     #[test]
@@ -275,6 +287,24 @@ mod tests {
         check("/db/_design/d/_view/v", DatabaseRoute::Endpoint(Endpoint::Later));
         assert!(parse("/db/_nothing").is_err());
         assert!(parse("/db/_local/x/att").is_err());
+    }
+
+    #[track_caller]
+    fn check_refused(path: &str, expected: (&str, &str)) {
+        let Error(error) = parse(path).unwrap_err();
+        assert_eq!((&*error.error, &*error.reason), expected, "{path}");
+    }
+
+    #[test]
+    fn what_names_nothing() {
+        let no_local = ("bad_request", "Invalid _local document id.");
+        check_refused("/db/_local", no_local);
+        check_refused("/db/_local/", no_local);
+        check_refused("/db/_local%2F", no_local);
+        check_refused("/db/_local/a/b", ("bad_request", "_local documents do not accept attachments."));
+        check_refused("/db/_design/", ("illegal_docid", "Illegal document id `_design/`"));
+        check_refused("/_all_dbs/_all_docs", ("not_found", "missing"));
+        check_refused("/_dbs_info/x", ("not_found", "missing"));
     }
 
     #[test]

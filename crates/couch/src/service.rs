@@ -92,6 +92,7 @@ impl Couch {
         };
         let headers = response.headers_mut();
         headers.insert(header::SERVER, SERVER);
+        headers.insert("x-couchdb-body-time", HeaderValue::from_static("0"));
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, MUST_REVALIDATE);
         }
@@ -241,6 +242,7 @@ async fn answer_endpoint(cx: &Context, db: &Database, route: Endpoint, body: Inc
         (R::ViewCleanup, "POST") => database::view_cleanup(cx, db),
         (R::Compact, "POST") => database::compact(cx, db),
         (R::EnsureFullCommit, "POST") => Box::pin(database::ensure_full_commit(cx, db)).await,
+        (R::TempView, _) => Err(Error::gone("Temporary views are not supported in CouchDB")),
         (R::Later, _) => Err(Error::not_implemented()),
         (R::List(_) | R::Changes, _) => Err(Error::method_not_allowed("GET,HEAD,POST")),
         (R::RevsLimit | R::PurgedInfosLimit | R::Security, _) => Err(Error::method_not_allowed("GET,PUT")),
@@ -267,7 +269,7 @@ async fn answer_document(cx: &Context, db: &Database, id: &DocId, body: Incoming
         "PUT" => Box::pin(document::write::put(cx, db, id, body)).await,
         "DELETE" => Box::pin(document::write::delete(cx, db, id)).await,
         "COPY" => Box::pin(document::write::copy(cx, db, id)).await,
-        "POST" => Err(Error::not_implemented()),
+        "POST" => Box::pin(document::form::post(cx, db, id, body)).await,
         _ => Err(Error::method_not_allowed("DELETE,GET,HEAD,POST,PUT,COPY")),
     }
 }

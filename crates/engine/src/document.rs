@@ -24,7 +24,14 @@ pub struct Document {
     /// Its attachments.
     pub attachments: Vec<Attachment>,
     /// The document's revisions, where [`Detail::History`] was asked for.
-    pub tree: Option<Tree>,
+    pub history: Option<History>,
+}
+
+/// The revisions of a document, and how many of a branch are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    tree: Tree,
+    revs_limit: usize,
 }
 
 /// Which revision to read.
@@ -98,7 +105,9 @@ impl Database {
                 let node = select(&state.tree, which)?.clone();
                 let mut document =
                     from_node(&reader, id, &state, &node).await?.ok_or(Error::NotFound(Absence::Missing))?;
-                document.tree = (detail == Detail::History).then_some(state.tree);
+                if detail == Detail::History {
+                    document.history = Some(history(&reader, state.tree).await?);
+                }
                 self.shown(document)
             }
         }
@@ -118,6 +127,7 @@ impl Database {
                 }
             };
         };
+        let history = history(&reader, state.tree.clone()).await?;
         let mut found = Vec::new();
         for (rev, node) in select_many(&state.tree, which) {
             let document = match node {
@@ -126,7 +136,7 @@ impl Database {
             };
             let document = document.map(|document| self.shown(document)).transpose()?;
             found.push(match document {
-                Some(document) => OpenRev::Found(Box::new(Document { tree: Some(state.tree.clone()), ..document })),
+                Some(document) => OpenRev::Found(Box::new(Document { history: Some(history.clone()), ..document })),
                 None => OpenRev::Missing(rev),
             });
         }
@@ -141,13 +151,17 @@ impl Database {
         let reader = self.store.reader()?;
         let Some(body) = change.winner_body else { return Ok(None) };
         let Some(body) = reader.body(body).await? else { return Ok(None) };
-        let tree = match detail {
+        let state = match detail {
             Detail::Plain => None,
-            Detail::History => reader.document(&change.id).await?.map(|state| state.tree),
+            Detail::History => reader.document(&change.id).await?,
+        };
+        let history = match state {
+            Some(state) => Some(history(&reader, state.tree).await?),
+            None => None,
         };
         let (members, attachments) = (body.members, body.attachments);
         let (id, rev, deleted, seq) = (change.id.clone(), change.winner.clone(), change.deleted, change.seq);
-        Ok(Some(Document { id, rev, deleted, seq, members, attachments, tree }))
+        Ok(Some(Document { id, rev, deleted, seq, members, attachments, history }))
     }
 
     /// The winning revision of a row, with its body.
@@ -196,28 +210,29 @@ impl Document {
         found.ok_or(Error::NotFound(Absence::Attachment))
     }
 
-    /// This revision and its remembered ancestors, newest first. Itself alone without [`Detail::History`].
+    /// This revision and its remembered ancestors, newest first, within the database's limit: it may have been lowered
+    /// since they were written. Itself alone without [`Detail::History`].
     pub fn revisions(&self) -> Vec<&Rev> {
-        match &self.tree {
-            Some(tree) => tree.path(&self.rev).into_iter().map(|node| &node.rev).collect(),
+        match &self.history {
+            Some(history) => history.path(&self.rev).map(|node| &node.rev).collect(),
             None => vec![&self.rev],
         }
     }
 
     /// Its revisions, and which of them can be read.
     pub fn revs_info(&self) -> Vec<(&Rev, Availability)> {
-        let path = self.tree.as_ref().map(|tree| tree.path(&self.rev)).unwrap_or_default();
-        path.into_iter().map(|node| (&node.rev, availability(node))).collect()
+        let path = self.history.iter().flat_map(|history| history.path(&self.rev));
+        path.map(|node| (&node.rev, availability(node))).collect()
     }
 
     /// The document's live leaves besides the winner.
     pub fn conflicts(&self) -> Vec<&Rev> {
-        self.tree.as_ref().map(Tree::conflicts).unwrap_or_default()
+        self.history.as_ref().map(|history| history.tree.conflicts()).unwrap_or_default()
     }
 
     /// The document's deleted leaves besides the winner.
     pub fn deleted_conflicts(&self) -> Vec<&Rev> {
-        self.tree.as_ref().map(Tree::deleted_conflicts).unwrap_or_default()
+        self.history.as_ref().map(|history| history.tree.deleted_conflicts()).unwrap_or_default()
     }
 }
 
@@ -262,13 +277,24 @@ fn select_many<'t>(tree: &'t Tree, which: &OpenRevs) -> Vec<(Rev, Option<&'t Nod
     }
 }
 
+impl History {
+    fn path(&self, rev: &Rev) -> impl Iterator<Item = &Node> {
+        self.tree.path(rev).into_iter().take(self.revs_limit)
+    }
+}
+
+async fn history(reader: &Reader, tree: Tree) -> Result<History, Error> {
+    let revs_limit = usize::try_from(reader.info().await?.revs_limit).unwrap_or(usize::MAX);
+    Ok(History { tree, revs_limit })
+}
+
 /// The revision of a node; `None` if its body is gone.
 async fn from_node(reader: &Reader, id: &DocId, state: &DocumentState, node: &Node) -> Result<Option<Document>, Error> {
     let Some(body) = node.body.stored() else { return Ok(None) };
     let Some(body) = reader.body(body).await? else { return Ok(None) };
     let (members, attachments) = (body.members, body.attachments);
     let (id, rev, deleted, seq) = (id.clone(), node.rev.clone(), node.deleted, state.seq);
-    Ok(Some(Document { id, rev, deleted, seq, members, attachments, tree: None }))
+    Ok(Some(Document { id, rev, deleted, seq, members, attachments, history: None }))
 }
 
 pub(crate) async fn from_row(reader: &Reader, row: &DocRow) -> Result<Document, Error> {
@@ -277,5 +303,5 @@ pub(crate) async fn from_row(reader: &Reader, row: &DocRow) -> Result<Document, 
     let body = reader.body(body).await?.ok_or(missing)?;
     let (members, attachments) = (body.members, body.attachments);
     let (id, rev, deleted, seq) = (row.id.clone(), row.winner.rev.clone(), row.winner.deleted, row.winner.seq);
-    Ok(Document { id, rev, deleted, seq, members, attachments, tree: None })
+    Ok(Document { id, rev, deleted, seq, members, attachments, history: None })
 }

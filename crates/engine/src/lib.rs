@@ -27,7 +27,7 @@ pub use config::{
     BadValue, CorsRules, DefaultSecurity, Expected, Flag, Live, Persistence, Refusal, Sections, ValidUser,
 };
 pub use database::{Database, DocumentList, RevsDiff};
-pub use document::{Availability, Detail, Document, OpenRev, OpenRevs, Which};
+pub use document::{Availability, Detail, Document, History, OpenRev, OpenRevs, Which};
 pub use engine::{Engine, Identity, Layout, Options, Party};
 pub use error::{Absence, Error};
 pub use feed::Feed;

@@ -18,6 +18,7 @@ pub mod path;
 pub mod query;
 pub mod range;
 pub mod respond;
+pub mod target;
 
 pub use arrival::{Arrival, Transport};
 pub use body::{BodyError, BodyLimits, BodyReader};

@@ -9,7 +9,7 @@ use hyper_util::{
 };
 use rustix::net::sockopt::set_tcp_user_timeout;
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
-use tidegate_http::{Arrival, Body, Transport};
+use tidegate_http::{Arrival, Body, Transport, target::Targets};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -108,7 +108,7 @@ where
         let answered = answer(request);
         async move { Ok::<_, Infallible>(answered.await) }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = builder.serve_connection(TokioIo::new(Targets::new(stream)), service).into_owned();
     let connection = graceful.watch(connection);
     async move {
         if let Err(error) = connection.await {

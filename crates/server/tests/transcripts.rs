@@ -214,3 +214,96 @@ fn attachments() {
     t.get("/db/a");
     insta::assert_snapshot!(t.finish());
 }
+
+/// A part of a form with this head.
+fn part(head: &str, content: &str) -> String {
+    format!("--cut\r\nContent-Disposition: form-data; {head}\r\n\r\n{content}\r\n")
+}
+
+#[test]
+fn forms() {
+    const FORM: (&str, &str) = ("content-type", "multipart/form-data; boundary=cut");
+    const PAGE: (&str, &str) = ("referer", "http://shop.example.com/order.html");
+    const HOST: (&str, &str) = ("x-forwarded-host", "shop.example.com");
+    let mut t = Transcript::with_database();
+    t.put("/db/a", r#"{"n":1,"_attachments":{"kept":{"data":"aGk="},"old":{"data":"aGk="}}}"#);
+    let rev = part("name=\"_rev\"", &t.last_rev());
+    let file = part("name=\"_attachments\"; filename=\"old\"\r\nContent-Type: image/png", "new content");
+    let empty = part("name=\"_attachments\"; filename=\"\"", "");
+    let form = format!("{rev}{file}{empty}--cut--");
+    t.request("POST", "/db/a", &[FORM], &form);
+    t.request("POST", "/db/a", &[FORM, ("referer", "http://evil.example.com/"), HOST], &form);
+    t.request("POST", "/db/a", &[("content-type", "application/x-www-form-urlencoded"), PAGE, HOST], "a=1");
+    t.request("POST", "/db/a", &[FORM, PAGE, HOST], &form);
+    t.get("/db/a");
+    t.request("POST", "/db/a", &[FORM, PAGE, HOST], &form);
+    t.request("POST", "/db/a", &[FORM, PAGE, HOST], &format!("{file}--cut--"));
+    t.request("POST", "/db/a", &[FORM, PAGE, HOST], &rev);
+    let underscore = part("name=\"_attachments\"; filename=\"_x\"", "x");
+    t.request("POST", "/db/a", &[FORM, PAGE, HOST], &format!("{rev}{underscore}--cut--"));
+    let document = part("name=\"_doc\"", r#"{"n":2,"_attachments":{"old":{"stub":true}}}"#);
+    t.request("POST", "/db/b", &[FORM, PAGE, HOST], &format!("{document}{file}{file}--cut--"));
+    t.get("/db/b");
+    t.get("/db/b/old");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn conditions_on_attachments() {
+    let mut t = Transcript::with_database();
+    const BYTES: (&str, &str) = ("content-type", "application/octet-stream");
+    t.request("PUT", "/db/a/b", &[BYTES, ("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==")], "0123456789");
+    t.request("PUT", "/db/a/b", &[BYTES, ("content-md5", "no digest")], "0123456789");
+    t.get("/db/a");
+    t.request("PUT", "/db/a/b", &[BYTES, ("content-md5", "eB5eJF1ptWaXm4bijSPyxw==")], "0123456789");
+    t.request("GET", "/db/a/b", &[("range", "bytes=2-4"), ("if-range", "\"eB5eJF1ptWaXm4bijSPyxw==\"")], "");
+    t.request("GET", "/db/a/b", &[("range", "bytes=2-4"), ("if-range", "\"another\"")], "");
+    t.request("GET", "/db/a/b", &[("range", "bytes=2-4"), ("if-range", "Sat, 01 Jan 2000 00:00:00 GMT")], "");
+    t.request("GET", "/db/a/b", &[("if-none-match", "\"eB5eJF1ptWaXm4bijSPyxw==\"")], "");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn writes_that_ask_for_more() {
+    let mut t = Transcript::with_database();
+    t.post(
+        "/db/_bulk_docs",
+        r#"{"all_or_nothing":true,"docs":[{"_id":"a"},{"_id":"b","_rev":"1-x"},{"_id":"_local/c"}]}"#,
+    );
+    t.get("/db/a");
+    t.post("/db/_bulk_docs", r#"{"all_or_nothing":false,"docs":[{"_id":"a"}]}"#);
+    t.put("/db/a?batch=ok", r#"{"stale":true}"#);
+    t.post("/db?batch=ok", r#"{"_id":"a"}"#);
+    t.put("/db/a?batch=ok", "[]");
+    t.get("/db/a");
+    let rev = t.last_rev();
+    t.put(&format!("/db/a?rev={rev}"), "{}");
+    let rev = t.last_rev();
+    t.put(&format!("/db/a?rev={rev}"), "{}");
+    t.put("/db/_revs_limit", "2");
+    t.get("/db/a?revs=true&revs_info=true");
+    t.get(&format!("/db/a?rev={rev}&revs=true"));
+    t.request("PUT", "/db/through", &[("x-forwarded-host", "db.example.com"), ("x-forwarded-proto", "https")], "{}");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn parameters() {
+    let mut t = Transcript::with_database();
+    t.post("/db/_bulk_docs", r#"{"docs":[{"_id":"a"},{"_id":"b"},{"_id":"c"}]}"#);
+    t.post("/db/_all_docs?limit=1", r#"{"limit":2,"skip":1}"#);
+    t.post("/db/_all_docs?descending=true", r#"{"keys":["a","none","c"],"skip":1}"#);
+    t.post("/db/_all_docs", r#"{"keys":1}"#);
+    t.get("/db/_changes?feed=continuous&heartbeat=-1000");
+    t.get("/db/_changes?feed=continuous&heartbeat=x");
+    t.post("/db/_changes?filter=_doc_ids", r#"["a"]"#);
+    t.post("/db/_changes?filter=_doc_ids", r#"{"doc_ids":["a","#);
+    t.put("/db/_local", "{}");
+    t.put("/db/_local%2F", "{}");
+    t.get("/_all_dbs/_all_docs");
+    t.post("/db/_temp_view", r#"{"map":"function(doc) {}"}"#);
+    t.get("/db/_all_docs?startkey=\"b\"&endkey=\"b<\"");
+    t.put("/db/<a>`b\"", r#"{"quoted":"<\">"}"#);
+    t.get("/db/%3Ca%3E%60b%22");
+    insta::assert_snapshot!(t.finish());
+}

@@ -96,14 +96,52 @@ fn since(cx: &Context, db: &Database, query: &Query<'_>) -> Result<Seq, Error> {
     }
 }
 
+fn parse_heartbeat(text: &str) -> Result<u64, Error> {
+    let number: i64 = text.parse().map_err(|_not_a_number| {
+        Error::bad_request("Invalid heartbeat value. Expecting a positive integer value (in milliseconds).")
+    })?;
+    let positive = u64::try_from(number).ok().filter(|heartbeat_ms| *heartbeat_ms > 0);
+    positive.ok_or(Error::bad_request("The heartbeat value should be a positive integer (in milliseconds)."))
+}
+
 fn wait(query: &Query<'_>, timeout_max: Duration) -> Result<Wait, Error> {
     let heartbeat = match query.get("heartbeat") {
         None | Some("false") => None,
         Some("true") => Some(HEARTBEAT_MS),
-        Some(_) => query.integer("heartbeat")?,
+        Some(text) => Some(parse_heartbeat(text)?),
     };
     Ok(match heartbeat {
         Some(heartbeat_ms) => Wait::Heartbeat(Duration::from_millis(heartbeat_ms).max(HEARTBEAT_MIN)),
         None => Wait::Timeout(query.integer("timeout")?.map_or(timeout_max, Duration::from_millis).min(timeout_max)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(query: &str, expected: Result<Wait, &str>) {
+        let query = Query::parse(Some(query)).unwrap();
+        let found = wait(&query, Duration::from_secs(60)).map_err(|Error(error)| error.reason.into_owned());
+        assert_eq!(found, expected.map_err(str::to_owned), "{query:?}");
+    }
+
+    #[test]
+    fn how_a_feed_waits() {
+        let heartbeat = |ms| Ok(Wait::Heartbeat(Duration::from_millis(ms)));
+        let timeout = |ms| Ok(Wait::Timeout(Duration::from_millis(ms)));
+        let not_positive = "The heartbeat value should be a positive integer (in milliseconds).";
+        let no_number = "Invalid heartbeat value. Expecting a positive integer value (in milliseconds).";
+        check("", timeout(60_000));
+        check("timeout=90000", timeout(60_000));
+        check("timeout=5&heartbeat=false", timeout(5));
+        check("heartbeat=true&timeout=5", heartbeat(60_000));
+        check("heartbeat=1", heartbeat(10));
+        check("heartbeat=2500", heartbeat(2_500));
+        check("heartbeat=0", Err(not_positive));
+        check("heartbeat=-1000", Err(not_positive));
+        check("heartbeat=a1000", Err(no_number));
+        check("heartbeat=", Err(no_number));
+    }
 }

@@ -27,7 +27,7 @@ use tidegate_types::{DocId, Rev};
 const DRAIN_BYTES_MAX: u64 = 1 << 20;
 
 /// The revision an edit is made on.
-struct Base {
+pub(super) struct Base {
     rev: Option<Rev>,
     document: ParsedDocument,
     /// Its attachments' names.
@@ -52,7 +52,7 @@ pub(crate) async fn delete(cx: &Context, db: &Database, id: &DocId, name: &str) 
     };
     let document = load(db, id, &rev).await?;
     document.attachment(name)?;
-    let write = without(db, id.clone(), base_of(rev, &document)?, name).await?;
+    let write = without(db, id.clone(), base_of(rev, &document)?, &[name]).await?;
     let written = commit(db, write).await?;
     let mut response = saved(StatusCode::OK, id, &written.rev);
     put_etag(&mut response, &etag_of(&written.rev));
@@ -79,7 +79,7 @@ async fn put_streamed(
     let intake = Intake::new(db, &name, &content_type, &expected);
     let is_announced = cx.request.headers.contains_key(header::TRAILER);
     let staged = take_in(body, if is_announced { intake.hashing() } else { intake }).await?;
-    let mut write = without(db, id, base, &name).await?;
+    let mut write = without(db, id, base, &[&name]).await?;
     let content = AttachmentContent::Staged(staged);
     write.attachments.insert(0, AttachmentWrite { name, content_type, revpos: None, content });
     commit(db, write).await
@@ -105,7 +105,7 @@ async fn prepare(cx: &Context, db: &Database, id: &DocId, name: &str) -> Result<
     Ok((base, encoding))
 }
 
-async fn load(db: &Database, id: &DocId, rev: &Rev) -> Result<Document, Error> {
+pub(super) async fn load(db: &Database, id: &DocId, rev: &Rev) -> Result<Document, Error> {
     match db.get(id, &Which::Rev(rev.clone()), Detail::Plain).await {
         Err(tidegate_engine::Error::NotFound(Absence::Missing)) => {
             Err(Error::new(StatusCode::CONFLICT, "not_found", "missing_rev"))
@@ -114,17 +114,17 @@ async fn load(db: &Database, id: &DocId, rev: &Rev) -> Result<Document, Error> {
     }
 }
 
-fn base_of(rev: Rev, document: &Document) -> Result<Base, Error> {
+pub(super) fn base_of(rev: Rev, document: &Document) -> Result<Base, Error> {
     let names = document.attachments.iter().map(|attachment| attachment.name.clone()).collect();
     Ok(Base { rev: Some(rev), document: from_stored(document)?, names })
 }
 
-/// The edit that leaves the document as it is but for this attachment, which is gone.
-async fn without(db: &Database, id: DocId, base: Base, name: &str) -> Result<Write, Error> {
+/// The edit that leaves the document as it is but for these attachments, which are gone.
+pub(super) async fn without(db: &Database, id: DocId, base: Base, gone: &[&str]) -> Result<Write, Error> {
     let Base { rev, mut document, names } = base;
     document.revs.extend(rev);
     let mut write = stage(db, id, document, Edits::Made).await?;
-    let others = names.into_iter().filter(|other| other != name);
+    let others = names.into_iter().filter(|other| !gone.contains(&other.as_str()));
     let content_type = DEFAULT_CONTENT_TYPE.to_owned();
     let stub = |name| AttachmentWrite {
         name,

@@ -23,7 +23,15 @@ use tidegate_types::{DocId, Rev};
 /// A request taken apart.
 struct Batch {
     edits: Edits,
+    atomicity: Atomicity,
     entries: Vec<Entry>,
+}
+
+/// Whether the documents were asked to be written together or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Atomicity {
+    Each,
+    AllOrNothing,
 }
 
 enum Entry {
@@ -49,6 +57,9 @@ enum Outcome {
 
 pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer {
     let batch = parse(cx, &cx.read_json(body).await?)?;
+    if batch.atomicity == Atomicity::AllOrNothing && batch.edits == Edits::Made {
+        return Ok(json(StatusCode::EXPECTATION_FAILED, refuse_all(&batch.entries)));
+    }
     let has_attachments = batch.entries.iter().any(Entry::has_attachments);
     let rows = if has_attachments {
         let db = db.clone();
@@ -60,7 +71,7 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
 }
 
 fn parse(cx: &Context, text: &Bytes) -> Result<Batch, Error> {
-    let mut edits = Edits::Made;
+    let (mut edits, mut atomicity) = (Edits::Made, Atomicity::Each);
     let mut entries = None;
     let mut members = Members::new(text, Limits::default())?;
     while let Some(name) = members.next_name()? {
@@ -73,6 +84,10 @@ fn parse(cx: &Context, text: &Bytes) -> Result<Batch, Error> {
                     _ => return Err(Error::bad_request("`new_edits` parameter must be a boolean.")),
                 }
             }
+            "all_or_nothing" => {
+                let is_asked_for = members.value()? == b"true";
+                atomicity = if is_asked_for { Atomicity::AllOrNothing } else { Atomicity::Each };
+            }
             _ => {}
         }
     }
@@ -82,7 +97,7 @@ fn parse(cx: &Context, text: &Bytes) -> Result<Batch, Error> {
             check_revs(document, edits)?;
         }
     }
-    Ok(Batch { edits, entries })
+    Ok(Batch { edits, atomicity, entries })
 }
 
 fn parse_docs(cx: &Context, text: &Bytes, members: &mut Members<'_>) -> Result<Vec<Entry>, Error> {
@@ -140,7 +155,7 @@ impl Entry {
 
 /// Writes all; the answer's text.
 async fn run(db: &Database, batch: Batch) -> Result<Vec<u8>, Error> {
-    let Batch { edits, entries } = batch;
+    let Batch { edits, entries, .. } = batch;
     let mut writes = Vec::with_capacity(entries.len());
     let mut rows = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -197,6 +212,24 @@ async fn write_all(db: &Database, writes: Vec<Write>) -> Result<Outcomes, Error>
 
 async fn discard_all(db: &Database, writes: &[Write]) {
     discard(db, writes.iter().flat_map(|write| contents(&write.attachments)).collect()).await;
+}
+
+/// Nothing is written together or not at all. Source: `fabric_doc_update:validate_atomic_update`.
+fn refuse_all(entries: &[Entry]) -> Vec<u8> {
+    let reason = "all_or_nothing is not supported";
+    let error = Error::new(StatusCode::EXPECTATION_FAILED, "not_implemented", reason);
+    let mut out = vec![b'['];
+    for entry in entries {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        match entry {
+            Entry::Document(id, document) => write_failed(&mut out, (id, document.revs.first()), &error),
+            Entry::Local(id, _) => write_failed(&mut out, (id, None), &error),
+        }
+    }
+    out.extend_from_slice(b"]\n");
+    out
 }
 
 /// All rows; of replicated revisions only the failures.

@@ -4,13 +4,14 @@
 //! [`related`] that of a multipart request; [`staging`] makes engine writes of them, [`request`] finds the revision that a
 //! request edits. Out: [`render`] writes a document, [`pieces`] holds a response that has attachments in it,
 //! [`related`] lays out multipart ones. Handlers: [`read`] and [`open_revs`], [`write`] and [`copy`], [`attachment`] and
-//! [`attachment_edit`], [`bulk_docs`], [`bulk_get`].
+//! [`attachment_edit`], [`form`], [`bulk_docs`], [`bulk_get`].
 
 pub(crate) mod attachment;
 mod attachment_edit;
 pub(crate) mod bulk_docs;
 pub(crate) mod bulk_get;
 mod copy;
+pub(crate) mod form;
 mod intake;
 mod open_revs;
 pub(crate) mod parse;

@@ -89,7 +89,7 @@ mod tests {
             seq: Seq::ZERO,
             members: Bytes::from_static(b"\"v\":1"),
             attachments,
-            tree: None,
+            history: None,
         };
         vec![OpenRev::Found(Box::new(document)), OpenRev::Missing("2-y".parse().unwrap())]
     }

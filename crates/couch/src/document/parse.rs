@@ -280,7 +280,7 @@ mod tests {
             seq: tidegate_types::Seq::ZERO,
             members: Bytes::from_static(br#""b":1,"_replication_id":"x""#),
             attachments: Vec::new(),
-            tree: None,
+            history: None,
         };
         let again = from_stored(&document).unwrap();
         assert_eq!((again.deleted, &again.members), (true, &document.members));

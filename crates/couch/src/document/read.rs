@@ -8,13 +8,15 @@ use super::{
     request::ReadRequest,
 };
 use crate::context::{Answer, Context, json};
+use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+use std::future::{Future, ready};
 use tidegate_engine::{Database, Document};
 use tidegate_http::{
     Body,
     conditional::{Condition, ETag},
     negotiate::Accept,
-    respond,
+    respond::{self, Aborted, Source},
 };
 use tidegate_types::{DocId, Rev};
 
@@ -74,8 +76,20 @@ pub(super) fn is_known(cx: &Context, etag: &ETag<'_>) -> bool {
     cx.header(header::IF_NONE_MATCH).is_some_and(|value| Condition::parse(value).none_match_hits(etag))
 }
 
+/// No body, of which hyper does not know so before it asks.
+struct Nothing;
+
+impl Source for Nothing {
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Aborted>> + Send {
+        ready(Ok(None))
+    }
+}
+
+/// With `Content-Length: 0`, as CouchDB's. hyper would leave the header out of an answer that it knows to be empty.
 pub(super) fn not_modified(etag: &ETag<'_>) -> Response<Body> {
     let mut response = respond::empty(StatusCode::NOT_MODIFIED);
+    *response.body_mut() = respond::pulled(Nothing);
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     put_etag(&mut response, etag);
     response
 }

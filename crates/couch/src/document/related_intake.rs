@@ -134,7 +134,7 @@ async fn read_each(
     if pending.is_empty() { Ok(()) } else { Err(Error::bad_request("attachment shorter than expected")) }
 }
 
-async fn read_part(parts: &mut Multipart<Incoming>, mut intake: Intake) -> Result<StagedAttachment, Error> {
+pub(super) async fn read_part(parts: &mut Multipart<Incoming>, mut intake: Intake) -> Result<StagedAttachment, Error> {
     loop {
         let pushed = match parts.chunk().await {
             Ok(Some(chunk)) => intake.push(chunk).await,

@@ -275,7 +275,7 @@ mod tests {
             seq: Seq::new(7),
             members: Bytes::from_static(members.as_bytes()),
             attachments: Vec::new(),
-            tree: None,
+            history: None,
         }
     }
 

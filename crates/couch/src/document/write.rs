@@ -33,16 +33,18 @@ pub(crate) async fn put(cx: &Context, db: &Database, id: &DocId, body: Incoming)
     let query = cx.query()?;
     let content_type = cx.header(header::CONTENT_TYPE).unwrap_or_default();
     let is_related = MediaType::parse(content_type).is_some_and(|media| media.is("multipart/related"));
-    let (deleted, written) = if is_related {
-        put_related(cx, db, id, body).await?
+    let (deleted, saving) = if is_related {
+        let (deleted, written) = put_related(cx, db, id, body).await?;
+        (deleted, Ok(written))
     } else {
         let document = parse(&cx.read(body).await?)?;
         let (document, edits) = placed(cx, &query, document)?;
-        (document.deleted, save(cx, db, id.clone(), (document, edits)).await?)
+        (document.deleted, save(cx, db, id.clone(), (document, edits)).await)
     };
     if is_batch(&query) {
-        return Ok(accepted(id));
+        return saving.map(drop).or_else(unless_conflict).map(|()| accepted(id));
     }
+    let written = saving?;
     let mut response = saved(saved_status(deleted), id, &written.rev);
     put_etag(&mut response, &etag_of(&written.rev));
     put_location(&mut response, cx, &[db.name().as_str(), id.as_str()]);
@@ -63,10 +65,11 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
             cx.new_uuid().parse()?
         }
     };
-    let written = save(cx, db, id.clone(), (document, Edits::Made)).await?;
+    let saving = save(cx, db, id.clone(), (document, Edits::Made)).await;
     if is_batch(&cx.query()?) {
-        return Ok(accepted(&id));
+        return saving.map(drop).or_else(unless_conflict).map(|()| accepted(&id));
     }
+    let written = saving?;
     let mut response = saved(StatusCode::CREATED, &id, &written.rev);
     put_location(&mut response, cx, &[db.name().as_str(), id.as_str()]);
     Ok(response)
@@ -147,6 +150,12 @@ async fn post_local(cx: &Context, db: &Database, id: &DocId, text: &[u8]) -> Ans
 /// CouchDB answers before such a write is safe; here it is safe before.
 fn is_batch(query: &Query<'_>) -> bool {
     query.get("batch") == Some("ok")
+}
+
+/// CouchDB has answered before a conflict is found, so that its clients don't expect one.
+fn unless_conflict(refusal: Error) -> Result<(), Error> {
+    let Error(error) = &refusal;
+    if error.status == StatusCode::CONFLICT { Ok(()) } else { Err(refusal) }
 }
 
 fn accepted(id: &DocId) -> Response<Body> {

@@ -58,15 +58,16 @@ impl Docs {
 #[derive(Debug)]
 pub(crate) enum Selection {
     Range(DocRange),
-    /// In this order; what isn't a string is no id.
+    /// In this order, which is the request's or its reverse; what isn't a string is no id.
     Keys(Vec<Value>),
     /// No id can be in it.
     Nothing(Order),
 }
 
 impl Params {
-    pub(crate) fn of_query(query: &Query<'_>) -> Result<Self, Error> {
-        let mut params = Self {
+    /// What a request that says nothing asks for.
+    pub(crate) fn new() -> Self {
+        Self {
             key: None,
             keys: None,
             start: None,
@@ -77,14 +78,24 @@ impl Params {
             skip: 0,
             update_seq: false,
             docs: Docs::default(),
-        };
-        for (name, text) in query.iter() {
-            params.read(name, || parse_value(name, text))?;
         }
+    }
+
+    pub(crate) fn of_query(query: &Query<'_>) -> Result<Self, Error> {
+        let mut params = Self::new();
+        params.read_query(query)?;
         Ok(params)
     }
 
-    /// Parameters in a body, beside those in the query string.
+    /// Parameters in the query string, over those read before.
+    pub(crate) fn read_query(&mut self, query: &Query<'_>) -> Result<(), Error> {
+        for (name, text) in query.iter() {
+            self.read(name, || parse_value(name, text))?;
+        }
+        Ok(())
+    }
+
+    /// Parameters in a body, over those read before.
     pub(crate) fn read_body(&mut self, body: &Value) -> Result<(), Error> {
         let members = body.as_object().ok_or(Error::bad_request("Request body must be a JSON object"))?;
         for (name, value) in members {
@@ -98,7 +109,7 @@ impl Params {
             "key" => self.key = Some(value()?),
             "keys" => {
                 let Value::Array(keys) = value()? else {
-                    return Err(Error::bad_request("`keys` member must be an array."));
+                    return Err(Error::bad_request("`keys` body member must be an array."));
                 };
                 self.keys = Some(keys);
             }
@@ -121,7 +132,12 @@ impl Params {
             Some(_) if ranged => {
                 return Err(Error::query_parse("`keys` is incompatible with `key`, `start_key` and `end_key`"));
             }
-            Some(keys) => return Ok(Selection::Keys(keys)),
+            Some(mut keys) => {
+                if self.order == Order::Descending {
+                    keys.reverse();
+                }
+                return Ok(Selection::Keys(keys));
+            }
             None => {}
         }
         let key = self.key.take();
@@ -223,11 +239,20 @@ mod tests {
         check("start_key=%22a%22&end_key=%22b%22&inclusive_end=false", r#"Included("a") Excluded("b") Ascending"#);
         check("key=%22a%22", r#"Included("a") Included("a") Ascending"#);
         check("keys=[%22a%22,1]", r#"["a",1]"#);
+        check("keys=[%22a%22,1]&descending=true", r#"[1,"a"]"#);
     }
 
     #[test]
     fn descending_swaps_the_ends() {
         check("startkey=%22b%22&endkey=%22a%22&descending=true", r#"Included("a") Included("b") Descending"#);
+    }
+
+    #[test]
+    fn the_query_string_stands_over_the_body() {
+        let mut params = Params::new();
+        params.read_body(&serde_json::json!({ "limit": 2, "skip": 1 })).unwrap();
+        params.read_query(&Query::parse(Some("limit=1")).unwrap()).unwrap();
+        assert_eq!((params.limit, params.skip), (1, 1));
     }
 
     #[test]
