@@ -5,6 +5,7 @@
 //!
 //! Source: `spec/couch.md` 3.7, `chttpd_changes`.
 
+mod circles;
 mod filter;
 mod frame;
 mod params;
@@ -15,6 +16,7 @@ use crate::{
     context::{Answer, Context, json},
     error::Error,
 };
+pub(crate) use circles::Circles;
 use frame::Frame;
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -45,12 +47,12 @@ async fn answer(cx: &Context, db: &Database, params: Params) -> Answer {
     let (feed, frame) = (params.feed, Frame::of(params.feed));
     let mut run = Run::new(cx, db, params)?;
     if feed != FeedKind::Normal {
-        return Ok(stream(run.with_place(feed_place(cx)?), frame));
+        return Ok(stream(respond::feed(run.with_place(feed_place(cx)?)), frame));
     }
     // Most are short: those go out whole.
     match run.first_page().await? {
         Some(whole) => Ok(json(StatusCode::OK, whole)),
-        None => Ok(stream(run, frame)),
+        None => Ok(stream(respond::pulled(run), frame)),
     }
 }
 
@@ -61,9 +63,9 @@ fn feed_place(cx: &Context) -> Result<OwnedSemaphorePermit, Error> {
     })
 }
 
-fn stream(run: Run, frame: Frame) -> Response<Body> {
+fn stream(body: Body, frame: Frame) -> Response<Body> {
     let content_type = HeaderValue::from_static(frame.content_type());
-    let mut response = respond::stream(StatusCode::OK, content_type, respond::pulled(run));
+    let mut response = respond::stream(StatusCode::OK, content_type, body);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(frame.cache_control()));
     response
 }

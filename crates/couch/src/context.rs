@@ -95,13 +95,18 @@ impl Context {
 
     /// Of bodies that are read as a whole.
     pub(crate) fn read_limits(&self) -> BodyLimits {
-        let BodyLimits { bytes_max, frame_timeout } = self.stream_limits();
-        BodyLimits { bytes_max: bytes_max.min(self.shared.settings.read_bytes_max), frame_timeout }
+        let limits = self.stream_limits();
+        BodyLimits { bytes_max: limits.bytes_max.min(self.shared.settings.read_bytes_max), ..limits }
     }
 
     /// Of bodies that are streamed.
     pub(crate) fn stream_limits(&self) -> BodyLimits {
-        BodyLimits { bytes_max: self.live.request_bytes_max, frame_timeout: self.shared.settings.body_timeout }
+        let settings = &self.shared.settings;
+        BodyLimits {
+            bytes_max: self.live.request_bytes_max,
+            frame_timeout: settings.body_timeout,
+            rate_min: settings.body_rate_min,
+        }
     }
 
     /// The whole body, unpacked, within `max_http_request_size`.

@@ -193,7 +193,9 @@ impl From<BodyError> for Error {
             BodyError::TooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the request entity is too large")
             }
-            BodyError::Timeout { .. } => Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", error.to_string()),
+            BodyError::Timeout { .. } | BodyError::TooSlow { .. } => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", error.to_string())
+            }
             BodyError::UnknownEncoding { .. } => Self::bad_content_type(error.to_string()),
             BodyError::Truncated | BodyError::BadEncoding(_) | BodyError::Transport(_) => {
                 Self::bad_request(error.to_string())

@@ -24,4 +24,4 @@ mod uuids;
 
 pub use node::{Observe, Observed};
 pub use sequence::{WireSeq, WireSeqError};
-pub use service::{Couch, Settings};
+pub use service::{Couch, Settings, refusal};

@@ -1,7 +1,7 @@
 //! The service of the listener: from a request to a response.
 
 use crate::{
-    changes,
+    changes::{self, Circles},
     context::{Answer, Context, Head},
     cors, database, document,
     error::Error,
@@ -31,6 +31,8 @@ pub struct Settings {
     pub read_bytes_max: u64,
     /// The longest wait for more of a body.
     pub body_timeout: Duration,
+    /// The fewest bytes of a body in a second.
+    pub body_rate_min: u64,
     /// Feeds that may wait at the same time.
     pub feeds_max: usize,
     /// What the process knows of itself.
@@ -51,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) uuids: Uuids,
     pub(crate) feeds: Arc<Semaphore>,
+    pub(crate) circles: Arc<Circles>,
     /// The rules for web pages, and the configuration that they were made of.
     cors: RwLock<Option<(Arc<Live>, Option<Arc<Cors>>)>>,
 }
@@ -71,7 +74,8 @@ impl Couch {
     /// The dialect over this engine. Streamed responses run in `tasks`, and end when `draining` is cancelled.
     pub fn new(engine: Engine, settings: Settings, tasks: TaskTracker, draining: CancellationToken) -> Self {
         let feeds = Arc::new(Semaphore::new(settings.feeds_max));
-        let shared = Shared { settings, uuids: Uuids::new(), feeds, cors: RwLock::default() };
+        let (uuids, circles) = (Uuids::new(), Arc::default());
+        let shared = Shared { settings, uuids, feeds, circles, cors: RwLock::default() };
         Self { engine, shared: Arc::new(shared), tasks, draining }
     }
 
@@ -291,6 +295,20 @@ async fn answer_local(cx: &Context, db: &Database, id: &DocId, body: Incoming) -
         "COPY" => Box::pin(local::copy(cx, db, id)).await,
         _ => Err(Error::method_not_allowed("DELETE,GET,HEAD,PUT,COPY")),
     }
+}
+
+/// What a client gets whose request isn't HTTP, under the status that fits.
+pub fn refusal(status: http::StatusCode) -> Response<Body> {
+    let reason = match status {
+        http::StatusCode::URI_TOO_LONG => "The URI is too long.",
+        http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The request's head is too large.",
+        _ => "The request is not valid HTTP.",
+    };
+    let word = if status == http::StatusCode::URI_TOO_LONG { "request_uri_too_long" } else { "bad_request" };
+    let mut response = Error::new(status, word, reason).0.into_response();
+    response.headers_mut().insert(header::SERVER, SERVER);
+    response.headers_mut().insert(header::CACHE_CONTROL, MUST_REVALIDATE);
+    response
 }
 
 fn illegal_name(name: &str, error: DbNameError) -> Error {

@@ -14,6 +14,11 @@ impl Feed {
         self.0.since()
     }
 
+    /// Another feed of the same database: who has one may have two.
+    pub fn beside(&self, since: Seq) -> Self {
+        Self(self.0.beside(since))
+    }
+
     /// Goes on from `since`, a later sequence: what lies between was read otherwise.
     pub fn skip_to(&mut self, since: Seq) {
         self.0.skip_to(since);

@@ -3,13 +3,15 @@
 //!
 //! It knows HTTP and no dialect. What it refuses is a *transport fact* (a body was too large, a boundary was missing);
 //! which status and words a client gets for it is the dialect's choice, carried by [`ApiError`]. Everything but
-//! [`body`], the async shell of [`multipart`] and the stream of [`respond`] is pure.
+//! [`body`], the async shell of [`multipart`], the stream of [`respond`], [`feed`] and [`connection`] is pure.
 
 mod arrival;
 pub mod body;
 pub mod conditional;
+pub mod connection;
 pub mod cors;
 mod error;
+pub mod feed;
 pub mod gzip;
 pub mod media;
 pub mod multipart;
@@ -18,7 +20,6 @@ pub mod path;
 pub mod query;
 pub mod range;
 pub mod respond;
-pub mod target;
 
 pub use arrival::{Arrival, Transport};
 pub use body::{BodyError, BodyLimits, BodyReader};

@@ -13,6 +13,8 @@ use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use crate::feed::{Feed, FeedBody};
+
 /// The body of every response.
 #[derive(Debug, Default)]
 pub enum Body {
@@ -25,11 +27,15 @@ pub enum Body {
     Stream(StreamBody),
     /// Made when the connection asks for it; see [`pulled`].
     Pulled(PulledBody),
+    /// Made now and then, for hours; see [`feed`].
+    Feed(FeedBody),
 }
 
 /// Makes a body piece by piece, as fast as the client takes it: no task, no queue. Dropped when the client goes.
 pub trait Source: Send + 'static {
     /// The next piece, not empty; `None` at the end. An error cuts the response.
+    ///
+    /// Dropped only together with the source.
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Aborted>> + Send;
 }
 
@@ -84,7 +90,12 @@ pub fn channel(chunks_max: usize) -> (Sender, Body) {
 
 /// A body that `source` makes.
 pub fn pulled(source: impl Source) -> Body {
-    Body::Pulled(PulledBody { next: Some(step(source)) })
+    Body::Pulled(PulledBody::of(source))
+}
+
+/// A body that `feed` makes. It may leave the connection's HTTP library, see [`crate::feed`].
+pub fn feed(feed: impl Feed) -> Body {
+    Body::Feed(FeedBody::of(feed))
 }
 
 fn step(mut source: impl Source) -> Step {
@@ -180,6 +191,10 @@ impl http_body::Body for Body {
             }
             Self::Stream(stream) => stream.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
             Self::Pulled(pulled) => pulled.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
+            Self::Feed(feed) => {
+                *self = Self::Pulled(feed.take().into_pulled());
+                self.poll_frame(cx)
+            }
         }
     }
 
@@ -189,6 +204,7 @@ impl http_body::Body for Body {
             Self::Full(content) => content.is_empty(),
             Self::Stream(stream) => stream.done,
             Self::Pulled(pulled) => pulled.next.is_none(),
+            Self::Feed(_) => false,
         }
     }
 
@@ -196,7 +212,7 @@ impl http_body::Body for Body {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(content) => SizeHint::with_exact(content.len() as u64),
-            Self::Stream(_) | Self::Pulled(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Pulled(_) | Self::Feed(_) => SizeHint::default(),
         }
     }
 }
@@ -217,6 +233,14 @@ impl StreamBody {
 }
 
 impl PulledBody {
+    pub(crate) fn of(source: impl Source) -> Self {
+        Self { next: Some(step(source)) }
+    }
+
+    pub(crate) fn ended() -> Self {
+        Self { next: None }
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
         let Some(next) = &mut self.next else { return Poll::Ready(None) };
         let stepped = ready!(next.as_mut().poll(cx));

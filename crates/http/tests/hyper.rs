@@ -14,7 +14,7 @@ use tidegate_http::body::{BodyError, BodyLimits, read_whole};
 use tidegate_http::{Body, respond};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-const LIMITS: BodyLimits = BodyLimits { bytes_max: 10, frame_timeout: Duration::from_secs(5) };
+const LIMITS: BodyLimits = BodyLimits { bytes_max: 10, frame_timeout: Duration::from_secs(5), rate_min: 0 };
 
 /// Sends `request`, closes the client's sending half and returns all that the server sent.
 async fn exchange<F>(request: &str, serve: impl Fn(Request<Incoming>) -> F) -> io::Result<String>

@@ -2,17 +2,17 @@
 
 use anyhow::{Context, Result};
 use http::{Request, Response};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
+use hyper::body::Incoming;
 use rustix::net::sockopt::set_tcp_user_timeout;
-use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
-use tidegate_http::{Arrival, Body, Transport, target::Targets};
+use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use tidegate_couch::refusal;
+use tidegate_http::{
+    Arrival, Body, Transport,
+    connection::{self, ConnectionError, Options},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
     time::sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -22,6 +22,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a client may leave unread what it was sent before the system cuts it off.
 const SEND_TIMEOUT_MS: u32 = 120_000;
+
+/// The largest head of a request.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// Requests under way on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 256;
 
 /// What all listeners share.
 #[derive(Clone)]
@@ -47,13 +53,19 @@ impl Listener {
         Ok(Self { socket, address })
     }
 
-    /// Answers requests with `answer` until the server drains; then lets running requests end.
+    /// Answers requests with `answer` until the server drains. Connections end by themselves then, in their tasks.
     pub(crate) async fn run<A, F>(self, connections: Connections, answer: A)
     where
         A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let graceful = GracefulShutdown::new();
+        let options = Arc::new(Options {
+            header_timeout: connections.header_timeout,
+            head_bytes_max: HEAD_BYTES_MAX,
+            streams_max: STREAMS_MAX,
+            draining: connections.draining.clone(),
+            refusal,
+        });
         loop {
             let place = tokio::select! {
                 place = Arc::clone(&connections.places).acquire_owned() => place,
@@ -66,11 +78,13 @@ impl Listener {
             match accepted {
                 Ok((stream, peer)) => {
                     let arrival = Arrival { peer: peer.ip(), transport: Transport::Plain };
-                    let connection = serve((stream, arrival), &connections, answer.clone(), &graceful);
-                    drop(connections.tasks.spawn(async move {
-                        connection.await;
-                        drop(place);
-                    }));
+                    let answer = answer.clone();
+                    let answer = move |mut request: Request<Incoming>| {
+                        request.extensions_mut().insert(arrival);
+                        answer(request)
+                    };
+                    let connection = serve(stream, Arc::clone(&options), answer, place);
+                    drop(connections.tasks.spawn(connection));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -78,17 +92,18 @@ impl Listener {
                 }
             }
         }
-        drop(self.socket);
-        graceful.shutdown().await;
     }
 }
 
-/// One connection, until it ends.
+/// What `max_connections` gives out.
+type Place = Result<OwnedSemaphorePermit, AcquireError>;
+
+/// One connection, until it ends, which keeps its place.
 fn serve<A, F>(
-    (stream, arrival): (TcpStream, Arrival),
-    connections: &Connections,
+    stream: TcpStream,
+    options: Arc<Options>,
     answer: A,
-    graceful: &GracefulShutdown,
+    place: Place,
 ) -> impl Future<Output = ()> + Send + use<A, F>
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
@@ -100,19 +115,14 @@ where
     if let Err(error) = set_tcp_user_timeout(&stream, SEND_TIMEOUT_MS) {
         tracing::debug!(%error, "TCP_USER_TIMEOUT could not be set");
     }
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(connections.header_timeout).max_buf_size(64 << 10);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(256).max_header_list_size(64 << 10);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(arrival);
-        let answered = answer(request);
-        async move { Ok::<_, Infallible>(answered.await) }
-    });
-    let connection = builder.serve_connection(TokioIo::new(Targets::new(stream)), service).into_owned();
-    let connection = graceful.watch(connection);
-    async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(error, "a connection ended badly");
-        }
+    // Boxed: a future that awaits what it was given holds it twice.
+    keep(Box::pin(connection::serve(stream, options, answer)), place)
+}
+
+async fn keep(connection: Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>, place: Place) {
+    if let Err(error) = connection.await {
+        let error = anyhow::Error::from(error);
+        tracing::debug!(error = format!("{error:#}"), "a connection ended badly");
     }
+    drop(place);
 }

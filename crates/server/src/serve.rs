@@ -85,6 +85,7 @@ fn settings(config: &Config, observe: Observe) -> Settings {
     Settings {
         read_bytes_max: READ_BYTES_MAX,
         body_timeout: Duration::from_millis(config.limits.body_timeout_ms),
+        body_rate_min: config.limits.body_rate_min_bytes,
         feeds_max: config.limits.max_feeds,
         observe,
     }

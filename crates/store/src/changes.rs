@@ -116,6 +116,11 @@ impl Feed {
         self.since
     }
 
+    /// Another feed of the same database.
+    pub fn beside(&self, since: Seq) -> Self {
+        self.database.follow(since)
+    }
+
     /// Goes on from `since`, a later sequence: what lies between was read otherwise.
     pub fn skip_to(&mut self, since: Seq) {
         self.since = self.since.max(since);

@@ -4,7 +4,7 @@ use super::params::FeedKind;
 use crate::sequence::WireSeq;
 
 /// The shape of a feed: what stands before, between and behind its rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Frame {
     /// One JSON object, a row a line.
     Object,

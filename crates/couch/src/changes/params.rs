@@ -37,7 +37,7 @@ pub(crate) enum FeedKind {
     EventSource,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Style {
     MainOnly,
     AllDocs,

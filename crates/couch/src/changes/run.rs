@@ -1,6 +1,7 @@
 //! The loop of a feed: read, write, wait.
 
 use super::{
+    circles::{Company, Shape},
     frame::Frame,
     params::{FeedKind, Params, Wait},
     row,
@@ -8,7 +9,10 @@ use super::{
 use crate::{context::Context, database::wire_seq, document::render::render, error::Error};
 use bytes::Bytes;
 use tidegate_engine::{Change, Database, Feed, Order};
-use tidegate_http::respond::{Aborted, Source};
+use tidegate_http::{
+    feed::{self, Rest},
+    respond::{Aborted, Source},
+};
 use tidegate_types::Seq;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +37,8 @@ pub(crate) struct Run {
     /// Since when nothing was sent.
     quiet_since: Instant,
     draining: CancellationToken,
+    /// Those that say the same, if anybody may.
+    company: Option<Company>,
     /// Its place among the feeds that may be open.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -73,6 +79,25 @@ impl Source for Run {
     }
 }
 
+impl feed::Feed for Run {
+    fn rest(&mut self) -> Option<Rest> {
+        if self.phase == Phase::Reading && self.has_read_all() && self.goes_on() {
+            self.phase = Phase::Following;
+        }
+        if self.phase != Phase::Following || !self.out.is_empty() || self.draining.is_cancelled() {
+            return None;
+        }
+        let circle = self.company.as_mut()?.circle(&self.db, &self.feed, self.last);
+        let (Wait::Timeout(quiet_max) | Wait::Heartbeat(quiet_max)) = self.params.wait;
+        Some(Rest { circle, position: self.last.get(), quiet_since: self.quiet_since, quiet_max })
+    }
+
+    fn resume(&mut self, position: u64, sent_at: Instant) {
+        self.last = Seq::new(position);
+        self.quiet_since = sent_at;
+    }
+}
+
 impl Run {
     pub(crate) fn new(cx: &Context, db: &Database, params: Params) -> Result<Self, Error> {
         let frame = Frame::of(params.feed);
@@ -80,7 +105,8 @@ impl Run {
         let (until, last) = (db.update_seq(), params.since);
         let (db, out, draining) = (db.clone(), frame.head().to_vec(), cx.draining.clone());
         let (phase, quiet_since, place) = (Phase::Reading, Instant::now(), None);
-        Ok(Self { db, params, frame, feed, phase, until, last, rows: 0, out, quiet_since, draining, place })
+        let company = Shape::of(&params).map(|shape| Company::new(cx, shape));
+        Ok(Self { db, params, frame, feed, phase, until, last, rows: 0, out, quiet_since, draining, company, place })
     }
 
     /// Keeps its place until it ends.
@@ -109,13 +135,14 @@ impl Run {
     async fn advance_into(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         match self.phase {
             Phase::Reading => {
-                if !self.page(out).await? {
+                if !Box::pin(self.page(out)).await? {
                     self.phase = if self.goes_on() { Phase::Following } else { Phase::Ending };
                 }
             }
             Phase::Following => {
                 match self.wait().await {
-                    Waited::Changed => self.follow(out).await?,
+                    // Boxed, so that little is held while it waits.
+                    Waited::Changed => Box::pin(self.follow(out)).await?,
                     Waited::Heartbeat => out.extend_from_slice(self.frame.heartbeat()),
                     Waited::Over => self.phase = Phase::Ending,
                 }
@@ -124,7 +151,7 @@ impl Run {
                 }
             }
             Phase::Ending => {
-                self.write_end(out).await?;
+                Box::pin(self.write_end(out)).await?;
                 self.place = None;
                 self.phase = Phase::Ended;
             }
@@ -135,7 +162,7 @@ impl Run {
 
     /// Writes the next changes of those there at the beginning. Whether there are more.
     async fn page(&mut self, out: &mut Vec<u8>) -> Result<bool, Error> {
-        if self.is_full() || self.last >= self.until && self.params.order == Order::Ascending {
+        if self.is_full() || self.has_read_all() {
             return Ok(false);
         }
         let (after, until) = match self.params.order {
@@ -165,6 +192,10 @@ impl Run {
             FeedKind::Longpoll => self.rows == 0 && !self.is_full(),
             FeedKind::Continuous | FeedKind::EventSource => !self.is_full(),
         }
+    }
+
+    fn has_read_all(&self) -> bool {
+        self.last >= self.until && self.params.order == Order::Ascending
     }
 
     fn is_full(&self) -> bool {

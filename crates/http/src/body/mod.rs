@@ -1,8 +1,8 @@
-//! Request bodies under limits: size, and time between frames.
+//! Request bodies under limits: size, time between frames, and rate.
 //!
 //! A body is refused from its declared length before a byte is read, or while reading as soon as it is larger. With
 //! `Content-Encoding: gzip` the limit holds for the decoded size, and a bomb is never unpacked beyond it. Each frame must
-//! arrive within a deadline, so a client that sends nothing holds nothing.
+//! arrive within a deadline, and all of them at a least rate, so a client that sends nothing or drips holds nothing for long.
 
 mod reader;
 
@@ -25,6 +25,8 @@ pub struct BodyLimits {
     pub bytes_max: u64,
     /// The longest wait for the next frame.
     pub frame_timeout: Duration,
+    /// What the client must send on average, in bytes a second, beyond the first `frame_timeout`; zero for any.
+    pub rate_min: u64,
 }
 
 /// How a body is encoded.
@@ -53,6 +55,12 @@ pub enum BodyError {
     Timeout {
         /// The limit.
         frame_timeout: Duration,
+    },
+    /// The client sent too little in too long a time.
+    #[error("less than {rate_min} bytes a second")]
+    TooSlow {
+        /// The limit.
+        rate_min: u64,
     },
     /// The `Content-Encoding` is none we decode.
     #[error("unsupported Content-Encoding {name:?}")]

@@ -2,10 +2,12 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
 use super::{BodyError, BodyLimits, BoxError, ContentCoding};
 use crate::gzip::Decoder;
@@ -22,6 +24,8 @@ pub struct BodyReader<B> {
     declared: Option<u64>,
     received: u64,
     produced: u64,
+    /// For how long it waited for the client.
+    waited: Duration,
     /// What was received and isn't decoded yet; always empty without a decoder.
     encoded: Bytes,
     decoder: Option<Decoder>,
@@ -54,8 +58,9 @@ where
             ContentCoding::Identity => None,
             ContentCoding::Gzip => Some(Decoder::default()),
         };
-        let (received, produced, encoded, trailers) = (0, 0, Bytes::new(), None);
-        Ok(Self { body, limits, declared, received, produced, encoded, decoder, trailers, state: State::Reading })
+        let (received, produced, waited, encoded) = (0, 0, Duration::ZERO, Bytes::new());
+        let (trailers, state) = (None, State::Reading);
+        Ok(Self { body, limits, declared, received, produced, waited, encoded, decoder, trailers, state })
     }
 
     /// The next chunk, never empty; `None` at the end, and again when asked again. After an error only errors follow.
@@ -143,11 +148,25 @@ where
         if bytes > bytes_max { Err(BodyError::TooLarge { bytes_max }) } else { Ok(()) }
     }
 
+    /// How long the client may still take, for what it has sent.
+    fn patience(&self) -> Duration {
+        let earned = self.received.saturating_mul(1_000).checked_div(self.limits.rate_min);
+        let allowed =
+            earned.and_then(|earned_ms| self.limits.frame_timeout.checked_add(Duration::from_millis(earned_ms)));
+        allowed.map_or(Duration::MAX, |allowed| allowed.saturating_sub(self.waited))
+    }
+
     /// The next data frame, as sent.
     async fn receive(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
-            let frame_timeout = self.limits.frame_timeout;
-            let frame = match tokio::time::timeout(frame_timeout, self.body.frame()).await {
+            let BodyLimits { frame_timeout, rate_min, .. } = self.limits;
+            let patience = self.patience();
+            // Only the client's time counts: what we take for a chunk isn't its fault.
+            let started = Instant::now();
+            let frame = tokio::time::timeout(patience.min(frame_timeout), self.body.frame()).await;
+            self.waited += started.elapsed();
+            let frame = match frame {
+                Err(_elapsed) if patience < frame_timeout => return Err(BodyError::TooSlow { rate_min }),
                 Err(_elapsed) => return Err(BodyError::Timeout { frame_timeout }),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => return Err(classify(error.into())),

@@ -12,7 +12,7 @@ use http_body::{Frame, SizeHint};
 use super::*;
 use crate::gzip::Encoder;
 
-const LIMITS: BodyLimits = BodyLimits { bytes_max: 10, frame_timeout: Duration::from_secs(5) };
+const LIMITS: BodyLimits = BodyLimits { bytes_max: 10, frame_timeout: Duration::from_secs(5), rate_min: 2 };
 
 /// A body that sends `frames`, then ends, fails or hangs.
 struct Script {
@@ -100,6 +100,54 @@ async fn a_silent_client_runs_into_the_deadline() {
     let error = read(script(&[b"a"], Last::Hang)).await.unwrap_err();
     assert!(matches!(error, BodyError::Timeout { .. }), "{error:?}");
     assert_eq!(error.to_string(), "no data for 5 seconds");
+}
+
+/// A body of a byte each so often.
+struct Drip {
+    every: Duration,
+    alarm: Pin<Box<tokio::time::Sleep>>,
+    left: u32,
+}
+
+impl http_body::Body for Drip {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        std::task::ready!(self.alarm.as_mut().poll(cx));
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.left -= 1;
+        let next = tokio::time::Instant::now() + self.every;
+        self.alarm.as_mut().reset(next);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+    }
+}
+
+async fn drip(every_ms: u64, count: u32) -> Result<Bytes, BodyError> {
+    let every = Duration::from_millis(every_ms);
+    let body = Drip { every, alarm: Box::pin(tokio::time::sleep(every)), left: count };
+    read_whole(&HeaderMap::new(), body, BodyLimits { bytes_max: 1_000, ..LIMITS }).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dripping_client_runs_out_of_time() {
+    assert_eq!(drip(490, 100).await.unwrap().len(), 100);
+    // Within the first five seconds any rate will do.
+    assert_eq!(drip(1_200, 3).await.unwrap().len(), 3);
+    let error = drip(1_200, 100).await.unwrap_err();
+    assert!(matches!(error, BodyError::TooSlow { rate_min: 2 }), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_own_time_is_not_the_clients() {
+    let mut reader = BodyReader::new(script(&[b"a", b"b", b"c"], Last::End), ContentCoding::Identity, LIMITS).unwrap();
+    for _ in 0..3 {
+        assert!(reader.chunk().await.unwrap().is_some());
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    assert!(reader.chunk().await.unwrap().is_none());
 }
 
 #[tokio::test]

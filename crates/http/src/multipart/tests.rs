@@ -191,7 +191,7 @@ impl http_body::Body for Chunks {
 
 fn multipart(input: &'static str, chunk_bytes: usize) -> Multipart<Chunks> {
     let chunks = input.as_bytes().chunks(chunk_bytes).map(Bytes::from_static).collect();
-    let limits = BodyLimits { bytes_max: 1000, frame_timeout: Duration::from_secs(1) };
+    let limits = BodyLimits { bytes_max: 1000, frame_timeout: Duration::from_secs(1), rate_min: 0 };
     Multipart::new(BodyReader::new(Chunks(chunks), ContentCoding::Identity, limits).unwrap(), &boundary())
 }
 
