@@ -1,9 +1,14 @@
-//! Stored records of each kind on any bytes: they are refused, or read and written to the same.
+//! Stored records of each kind on any bytes: they are refused, or read and written in a form that is final.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use tidegate_store::rewrite_as_each;
 
 fuzz_target!(|bytes: &[u8]| {
-    tidegate_store::decode_as_each(bytes);
+    for (kind, written) in rewrite_as_each(bytes).into_iter().enumerate() {
+        if let Some(written) = written {
+            assert_eq!(rewrite_as_each(&written)[kind].as_ref(), Some(&written), "kind {kind}");
+        }
+    }
 });

@@ -49,7 +49,7 @@ fn range() -> impl Strategy<Value = KeyRange> {
 }
 
 fn writes(scope: u8) -> impl Strategy<Value = Vec<Write>> {
-    let size = prop_oneof![4 => 0usize..64, 2 => 900usize..1100, 1 => Just(20_000usize)];
+    let size = prop_oneof![4 => 0usize..64, 2 => 900usize..1100, 1 => Just(20_000usize), 2 => 65_500usize..65_600];
     let write = prop_oneof![
         6 => (key(Just(scope)), size).prop_map(|(key, bytes)| Write::Put(key, bytes)),
         2 => key(Just(scope)).prop_map(Write::Delete),

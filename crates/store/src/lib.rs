@@ -40,6 +40,6 @@ pub use local::LocalDocument;
 pub use purge::Purged;
 pub use read::{Body, DocumentState, Reader, Winner};
 #[doc(hidden)]
-pub use record::decode_as_each;
+pub use record::rewrite_as_each;
 pub use record::{Attachment, AttachmentDigest, Encoding};
 pub use upload::{Staged, Upload};

@@ -77,7 +77,7 @@ fn fill(
         let (ops, bytes) = step(view, &range)?;
         let Some(Op::Put(last, _)) = ops.last() else { break };
         range = range.after(last.to_vec());
-        let change = tree.change()?;
+        let mut change = tree.change()?;
         change.apply(&ops)?;
         change.commit()?;
         progress.rows += ops.len() as u64;

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     folder::Lock,
-    log::Log,
+    log::{Log, Place},
     options::EmbeddedOptions,
     queue::{Closed, Request, Work},
     record::RecordBuffer,
@@ -104,13 +104,13 @@ impl Committer {
     fn try_commit(&mut self, group: &[Request]) -> Result<(), Refused> {
         let position = self.position + 1;
         let bytes = self.begin_sync(group, position)?;
-        let applied = self.tree.change().and_then(|change| {
+        let applied = self.tree.change().and_then(|mut change| {
             change.apply(group.iter().flat_map(|request| &request.ops))?;
             Ok(change)
         });
         let done = self.syncer.wait();
         self.memory = done.bytes;
-        self.settle(done.result)?;
+        settle(&mut self.log, done.result)?;
         self.log.advance(bytes);
         // From here on the group is durable, whatever happens.
         self.position = position;
@@ -135,23 +135,10 @@ impl Committer {
             record.push(request.hold.name(), &request.ops);
         }
         let bytes = record.padded_bytes();
-        let place = self.log.place(position, bytes)?;
-        let job = Job { file: place.file, offset: place.offset, bytes: record.finish(position, place.salt) };
+        let Place { file, offset, salt, fill } = self.log.place(position, bytes)?;
+        let job = Job { file, offset, bytes: record.finish(position, salt), fill };
         self.syncer.begin(job).map_err(|failure| Refused::Failed(describe(&failure)))?;
         Ok(bytes)
-    }
-
-    /// Judges how the log took a record.
-    fn settle(&self, result: Result<(), Failure>) -> Result<(), Refused> {
-        match result {
-            Ok(()) => Ok(()),
-            // Part of a record is no record, and nobody was told about it.
-            Err(Failure::Write(error)) if is_full(&error) => {
-                self.log.cut_back().map_err(|error| Refused::Failed(chain(&error)))?;
-                Err(Refused::Full(error.to_string()))
-            }
-            Err(failure) => Err(Refused::Failed(describe(&failure))),
-        }
     }
 
     fn answer_committed(&self, group: Vec<Request>) {
@@ -207,6 +194,19 @@ impl Committer {
                 }
             }
         }
+    }
+}
+
+/// Judges how the log took a record.
+fn settle(log: &mut Log, result: Result<(), Failure>) -> Result<(), Refused> {
+    match result {
+        Ok(()) => Ok(()),
+        // Part of a record is no record, and nobody was told about it.
+        Err(Failure::Write(error)) if is_full(&error) => {
+            log.cut_back().map_err(|error| Refused::Failed(chain(&error)))?;
+            Err(Refused::Full(error.to_string()))
+        }
+        Err(failure) => Err(Refused::Failed(describe(&failure))),
     }
 }
 

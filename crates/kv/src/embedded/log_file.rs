@@ -1,6 +1,6 @@
 //! A file of the log: the few operations that commits depend on, behind a seam where tests let them fail.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
 use super::options::EmbeddedOptions;
 
@@ -30,6 +30,18 @@ impl LogFile {
             return Err(kind.into());
         }
         self.file.write_all_at(bytes, offset)
+    }
+
+    /// Fills a range with zeros, as far as there is space.
+    pub(crate) fn fill(&self, range: Range<u64>) {
+        const ZEROS: &[u8] = &[0; 64 << 10];
+        let mut at = range.start;
+        while at < range.end {
+            let length = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(ZEROS.len());
+            // What is wrong shows when the record is written.
+            let Ok(written) = self.file.write_at(ZEROS.get(..length).unwrap_or(ZEROS), at) else { return };
+            at += written.max(1) as u64;
+        }
     }
 
     /// Waits until what was written is on the disk.

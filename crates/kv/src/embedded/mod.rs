@@ -1,7 +1,8 @@
 //! The embedded back end: a folder with a commit log and a tree.
 //!
 //! # Files
-//! `FORMAT` (the version), `lock`, `tree.redb`, and `log/NNNNNNNNNNNNNNNN.log`, the segments of the log.
+//! `FORMAT` (the version), `lock`, `tree.redb`, `large.redb` once there is a [large](large) value, and
+//! `log/NNNNNNNNNNNNNNNN.log`, the segments of the log.
 //!
 //! # Life of a commit
 //! A dedicated thread, the [committer], takes all waiting transactions as one group and writes them as one
@@ -17,6 +18,7 @@ mod backup;
 mod committer;
 mod folder;
 mod gate;
+mod large;
 mod log;
 mod log_file;
 mod op;

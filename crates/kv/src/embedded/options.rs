@@ -15,7 +15,7 @@ pub struct EmbeddedOptions {
     pub cache_bytes: usize,
     /// A checkpoint is made after so many bytes of log: 32 MiB. It bounds the time that opening takes after a crash.
     pub checkpoint_log_bytes: u64,
-    /// A checkpoint is made so long after the first commit that the last one doesn't cover: 1 s.
+    /// A checkpoint is made so long after the first commit that the last one doesn't cover: 10 s.
     pub checkpoint_interval: Duration,
     /// The size at which a segment of the log is ended: 16 MiB. A larger group has a segment of its own.
     pub segment_bytes: u64,
@@ -34,7 +34,7 @@ impl EmbeddedOptions {
             path: path.into(),
             cache_bytes: 256 << 20,
             checkpoint_log_bytes: 32 << 20,
-            checkpoint_interval: Duration::from_secs(1),
+            checkpoint_interval: Duration::from_secs(10),
             segment_bytes: 16 << 20,
             group_bytes: 16 << 20,
             limits: Limits::default(),

@@ -5,8 +5,10 @@ use std::{cmp::Ordering, ops::Bound};
 use bytes::Bytes;
 use redb::{CursorError, StorageError, Table};
 
+use super::large;
+
 /// A key and its new value, or none to remove it.
-type Point<'a> = (&'a [u8], Option<&'a [u8]>);
+pub(crate) type Point<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// Writes of single keys, gathered to be applied in key order: neighbours share the pages they change.
 #[derive(Default)]
@@ -20,36 +22,46 @@ impl<'a> Points<'a> {
         self.writes.push((key, value.map(Bytes::as_ref)));
     }
 
-    /// Applies what was gathered, and forgets it.
-    pub(crate) fn apply(&mut self, table: &mut Table<'_, &'static [u8], &'static [u8]>) -> Result<(), StorageError> {
+    /// Applies what was gathered, and forgets it. Returns the writes that large values ask for.
+    pub(crate) fn apply(
+        &mut self,
+        table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    ) -> Result<Vec<Point<'a>>, StorageError> {
+        let mut beside = Vec::new();
         // Stable: of one key's writes, the last one stays the last one.
         self.writes.sort_by_key(|(key, _)| *key);
         let mut rest = self.writes.as_slice();
         while let Some(((key, value), after)) = rest.split_first() {
             let (run, after_run) = rest.split_at_checked(run_length(rest)).unwrap_or((rest, &[]));
             if run.len() >= RUN_MIN {
-                insert_run(table, run)?;
+                insert_run(table, run, &mut beside)?;
                 rest = after_run;
                 continue;
             }
             if after.first().is_none_or(|(next, _)| next != key) {
-                write(table, key, *value)?;
+                write(table, (key, *value), &mut beside)?;
             }
             rest = after;
         }
         self.writes.clear();
-        Ok(())
+        Ok(beside)
     }
 }
 
-fn write(
+fn write<'a>(
     table: &mut Table<'_, &'static [u8], &'static [u8]>,
-    key: &[u8],
-    value: Option<&[u8]>,
+    (key, value): Point<'a>,
+    beside: &mut Vec<Point<'a>>,
 ) -> Result<(), StorageError> {
-    match value {
-        Some(value) => drop(table.insert(key, value)?),
-        None => drop(table.remove(key)?),
+    let stored = value.map(large::stored);
+    let old = match stored {
+        Some(stored) => table.insert(key, stored)?,
+        None => table.remove(key)?,
+    };
+    if stored.is_some_and(large::is_marker) {
+        beside.push((key, value));
+    } else if old.is_some_and(|old| large::is_marker(old.value())) {
+        beside.push((key, None));
     }
     Ok(())
 }
@@ -74,7 +86,11 @@ fn run_length(writes: &[Point<'_>]) -> usize {
 
 /// Puts neighbouring keys. New ones fill the gap they belong in page by page, which costs a third less than searching for
 /// each one's place, and leaves fuller pages.
-fn insert_run(table: &mut Table<'_, &'static [u8], &'static [u8]>, run: &[Point<'_>]) -> Result<(), StorageError> {
+fn insert_run<'a>(
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    run: &[Point<'a>],
+    beside: &mut Vec<Point<'a>>,
+) -> Result<(), StorageError> {
     let mut rest = run;
     while let Some(((key, _), _)) = rest.split_first() {
         let mut gap = table.lower_bound_mut(Bound::Included(*key))?;
@@ -82,8 +98,14 @@ fn insert_run(table: &mut Table<'_, &'static [u8], &'static [u8]>, run: &[Point<
         while let Some(((key, Some(value)), after)) = rest.split_first()
             && !exists
         {
-            match gap.insert_before(*key, *value) {
-                Ok(()) => rest = after,
+            let stored = large::stored(value);
+            match gap.insert_before(*key, stored) {
+                Ok(()) => {
+                    if large::is_marker(stored) {
+                        beside.push((key, Some(value)));
+                    }
+                    rest = after;
+                }
                 // Here the gap ends.
                 Err(CursorError::UnorderedKey) => break,
                 Err(CursorError::Storage(error)) => return Err(error),
@@ -94,7 +116,7 @@ fn insert_run(table: &mut Table<'_, &'static [u8], &'static [u8]>, run: &[Point<
         gap.close()?;
         if exists {
             // Where one key exists, the next ones usually do.
-            return rest.iter().try_for_each(|(key, value)| write(table, key, *value));
+            return rest.iter().try_for_each(|point| write(table, *point, beside));
         }
     }
     Ok(())

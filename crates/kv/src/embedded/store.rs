@@ -132,7 +132,7 @@ fn open(options: EmbeddedOptions) -> Result<Committer, Error> {
         detail: "it doesn't say up to where it holds the log".to_owned(),
     })?;
     let replayed = recovery::replay(&log_dir, mark, &mut |ops| {
-        let change = tree.change()?;
+        let mut change = tree.change()?;
         change.apply(ops)?;
         change.commit()
     })?;

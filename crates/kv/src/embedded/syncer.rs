@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::Range,
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) file: Arc<LogFile>,
     pub(crate) offset: u64,
     pub(crate) bytes: Vec<u8>,
+    /// Filled with zeros before.
+    pub(crate) fill: Range<u64>,
 }
 
 /// How the job ended.
@@ -94,7 +97,8 @@ impl Drop for Syncer {
 
 impl Job {
     fn run(self) -> Done {
-        let Self { file, offset, bytes } = self;
+        let Self { file, offset, bytes, fill } = self;
+        file.fill(fill);
         let result =
             file.write(&bytes, offset).map_err(Failure::Write).and_then(|()| file.sync().map_err(Failure::Sync));
         Done { bytes, result }

@@ -10,17 +10,27 @@ use std::{
 
 use redb::{Database, Durability, ReadableDatabase, Table, TableDefinition, TableError, WriteTransaction};
 
-use super::{Op, View, log::Mark, points::Points, shared::Shared, tree_file::TreeFile};
+use super::{
+    Op, View,
+    large::{self, Large, LargeChange},
+    log::Mark,
+    points::Points,
+    shared::Shared,
+    tree_file::TreeFile,
+};
 use crate::{Error, error::IoContext};
 
 const DATA: TableDefinition<&[u8], &[u8]> = TableDefinition::new("data");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 /// The mark: position, segment and offset, each as 8 bytes.
 const MARK: &str = "mark";
+/// The file of large values, beside the tree's.
+const LARGE: &str = "large.redb";
 
 /// The tree, open for writing.
 pub(crate) struct Tree {
     database: Database,
+    large: Large,
     path: Arc<Path>,
 }
 
@@ -28,6 +38,7 @@ pub(crate) struct Tree {
 pub(crate) struct Change<'a> {
     tree: &'a Tree,
     transaction: WriteTransaction,
+    large: LargeChange<'a>,
 }
 
 impl std::fmt::Debug for Tree {
@@ -49,7 +60,8 @@ impl Tree {
             Ok(opened) => opened.map_err(|error| failed("open", path, error))?,
             Err(_) => return Err(damaged(path, "the tree's structure is broken".to_owned())),
         };
-        Ok(Self { database, path: path.into() })
+        let large = Large::open(path.with_file_name(LARGE), shared)?;
+        Ok(Self { database, large, path: path.into() })
     }
 
     /// The place in the log up to which the tree held everything when it was last made durable; none in a new tree.
@@ -68,17 +80,19 @@ impl Tree {
     pub(crate) fn view(&self, position: u64) -> Result<Arc<View>, Error> {
         let read = self.database.begin_read().map_err(|error| self.failed("read", error))?;
         let table = read.open_table(DATA).map_err(|error| self.failed("read", error))?;
-        Ok(Arc::new(View::new(position, table, Arc::clone(&self.path))))
+        Ok(Arc::new(View::new(position, table, self.large.table()?, Arc::clone(&self.path))))
     }
 
     /// Begins a change. There is one at a time.
     pub(crate) fn change(&self) -> Result<Change<'_>, Error> {
         let transaction = self.database.begin_write().map_err(|error| self.failed("begin to write", error))?;
-        Ok(Change { tree: self, transaction })
+        Ok(Change { tree: self, transaction, large: self.large.change() })
     }
 
     /// Makes everything durable, with the place in the log up to which that is.
     pub(crate) fn checkpoint(&self, mark: Mark) -> Result<(), Error> {
+        // First what the tree points to.
+        self.large.checkpoint()?;
         let mut change = self.change()?;
         // With the allocator's state in the commit, opening after a kill need not walk the whole tree.
         change.transaction.set_quick_repair(true);
@@ -91,10 +105,17 @@ impl Tree {
         change.transaction.commit().map_err(|error| self.failed("make a checkpoint", error))
     }
 
+    /// The large values beside it.
+    #[cfg(test)]
+    pub(crate) fn large(&self) -> &Large {
+        &self.large
+    }
+
     /// Closes the file, with what was committed.
     pub(crate) fn close(self) -> Result<(), Error> {
-        let Self { database, path } = self;
-        database.close().map_err(|error| failed("close", &path, error))
+        let Self { database, large, path } = self;
+        let closed = database.close().map_err(|error| failed("close", &path, error));
+        large.close().and(closed)
     }
 
     fn failed(&self, action: &'static str, error: impl Into<redb::Error>) -> Error {
@@ -104,35 +125,52 @@ impl Tree {
 
 impl<'a> Change<'a> {
     /// Applies writes in their order; the last one of a key counts.
-    pub(crate) fn apply<'o>(&self, ops: impl IntoIterator<Item = &'o Op>) -> Result<(), Error> {
-        let mut table = self.table()?;
+    pub(crate) fn apply<'o>(&mut self, ops: impl IntoIterator<Item = &'o Op>) -> Result<(), Error> {
+        let Self { tree, transaction, large } = self;
+        let failed = |error: redb::Error| tree.failed("write", error);
+        let mut table = transaction.open_table(DATA).map_err(|error| failed(error.into()))?;
         let mut points = Points::default();
         for op in ops {
             match op {
                 Op::Put(key, value) => points.push(key, Some(value)),
                 Op::Delete(key) => points.push(key, None),
                 Op::DeleteRange(range) => {
-                    points.apply(&mut table).map_err(|error| self.tree.failed("write", error))?;
+                    large.apply(points.apply(&mut table).map_err(|error| failed(error.into()))?)?;
                     let bounds: (Bound<&[u8]>, Bound<&[u8]>) = range.bounds();
-                    table
-                        .retain_in::<&[u8], _>(bounds, |_, _| false)
-                        .map_err(|error| self.tree.failed("write", error))?;
+                    let gone = clear(&mut table, bounds).map_err(|error| failed(error.into()))?;
+                    large.apply(gone.iter().map(|key| (key.as_slice(), None)))?;
                 }
             }
         }
-        points.apply(&mut table).map_err(|error| self.tree.failed("write", error))
+        large.apply(points.apply(&mut table).map_err(|error| failed(error.into()))?)
     }
 
     /// Commits in memory: readable, but durable only with the next checkpoint.
     pub(crate) fn commit(mut self) -> Result<(), Error> {
         let failed = |error: redb::Error| self.tree.failed("commit", error);
         self.transaction.set_durability(Durability::None).map_err(|error| failed(error.into()))?;
+        self.large.commit()?;
         self.transaction.commit().map_err(|error| failed(error.into()))
     }
 
     fn table(&self) -> Result<Table<'_, &'static [u8], &'static [u8]>, Error> {
         self.transaction.open_table(DATA).map_err(|error| self.tree.failed("write", error))
     }
+}
+
+/// Removes every key in `bounds`; returns those whose values lie beside the tree.
+fn clear(
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    bounds: (Bound<&[u8]>, Bound<&[u8]>),
+) -> Result<Vec<Vec<u8>>, redb::StorageError> {
+    let mut beside = Vec::new();
+    table.retain_in::<&[u8], _>(bounds, |key, value| {
+        if large::is_marker(value) {
+            beside.push(key.to_vec());
+        }
+        false
+    })?;
+    Ok(beside)
 }
 
 /// An error of the tree in our words.
@@ -146,7 +184,8 @@ pub(crate) fn failed(action: &'static str, path: &Path, error: impl Into<redb::E
     }
 }
 
-fn damaged(path: &Path, detail: String) -> Error {
+/// The file is not as it should be.
+pub(crate) fn damaged(path: &Path, detail: String) -> Error {
     Error::Corrupt { file: path.to_owned(), offset: 0, detail }
 }
 

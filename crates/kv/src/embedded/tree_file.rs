@@ -11,7 +11,7 @@ use std::{
     ops::Bound,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -31,6 +31,8 @@ pub(crate) struct TreeFile<B = FileBackend> {
     /// Whether `held` has any; read without the lock.
     holding: AtomicBool,
     held: Mutex<BTreeMap<u64, Box<[u8; BLOCK]>>>,
+    /// The length that the counter of all files knows of.
+    counted: AtomicU64,
     shared: Arc<Shared>,
 }
 
@@ -42,7 +44,8 @@ impl TreeFile {
 
 impl<B: StorageBackend> TreeFile<B> {
     fn over(disk: B, shared: Arc<Shared>) -> io::Result<Self> {
-        let file = Self { disk, holding: AtomicBool::new(false), held: Mutex::default(), shared };
+        let counted = AtomicU64::new(0);
+        let file = Self { disk, holding: AtomicBool::new(false), held: Mutex::default(), counted, shared };
         file.note_length(file.disk.len()?);
         Ok(file)
     }
@@ -52,7 +55,9 @@ impl<B: StorageBackend> TreeFile<B> {
     }
 
     fn note_length(&self, length: u64) {
-        self.shared.counters.tree_bytes.store(length, Ordering::Relaxed);
+        let before = self.counted.swap(length, Ordering::Relaxed);
+        // Wraps where the file became shorter.
+        self.shared.counters.tree_bytes.fetch_add(length.wrapping_sub(before), Ordering::Relaxed);
     }
 
     /// Keeps `data` in memory. Blocks that it covers in part are completed from what is there.
@@ -124,6 +129,13 @@ impl<B: StorageBackend> TreeFile<B> {
         }
         self.shared.gate.has_space();
         Ok(())
+    }
+}
+
+impl<B> Drop for TreeFile<B> {
+    fn drop(&mut self) {
+        let counted = self.counted.load(Ordering::Relaxed);
+        self.shared.counters.tree_bytes.fetch_sub(counted, Ordering::Relaxed);
     }
 }
 

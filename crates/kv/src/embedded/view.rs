@@ -9,13 +9,17 @@ use std::{
 use bytes::Bytes;
 use redb::ReadOnlyTable;
 
-use super::tree;
+use super::{
+    large::{self, LargeTable},
+    tree,
+};
 use crate::{Direction, Error, KeyRange};
 
 /// A read transaction of the tree with its table open, shared by all snapshots of one commit.
 pub(crate) struct View {
     position: u64,
     table: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    large: Option<Arc<LargeTable>>,
     path: Arc<Path>,
 }
 
@@ -26,8 +30,13 @@ impl std::fmt::Debug for View {
 }
 
 impl View {
-    pub(crate) fn new(position: u64, table: ReadOnlyTable<&'static [u8], &'static [u8]>, path: Arc<Path>) -> Self {
-        Self { position, table, path }
+    pub(crate) fn new(
+        position: u64,
+        table: ReadOnlyTable<&'static [u8], &'static [u8]>,
+        large: Option<Arc<LargeTable>>,
+        path: Arc<Path>,
+    ) -> Self {
+        Self { position, table, large, path }
     }
 
     pub(crate) fn position(&self) -> u64 {
@@ -41,8 +50,12 @@ impl View {
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         let found = self.table.get(key).map_err(|error| self.failed(error))?;
+        let Some(found) = found else { return Ok(None) };
+        if large::is_marker(found.value()) {
+            return self.get_large(key).map(Some);
+        }
         // Copied: a reference would keep the whole commit's pages from being reused.
-        Ok(found.map(|value| Bytes::copy_from_slice(value.value())))
+        Ok(Some(Bytes::copy_from_slice(found.value())))
     }
 
     pub(crate) fn scan(
@@ -64,11 +77,20 @@ impl View {
             };
             let Some(row) = row else { break };
             let (key, value) = row.map_err(|error| self.failed(error))?;
-            if visit(key.value(), value.value()).is_break() {
+            let shown = if large::is_marker(value.value()) {
+                visit(key.value(), &self.get_large(key.value())?)
+            } else {
+                visit(key.value(), value.value())
+            };
+            if shown.is_break() {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn get_large(&self, key: &[u8]) -> Result<Bytes, Error> {
+        large::get(self.large.as_deref(), key, &self.path)
     }
 
     fn failed(&self, error: redb::StorageError) -> Error {
