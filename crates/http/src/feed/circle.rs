@@ -251,3 +251,23 @@ impl fmt::Debug for Circle {
         f.debug_struct("Circle").field("position", &hall.position).field("seats", &hall.seats.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn who_is_behind_cannot_join() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (circle, seat) = (Circle::new(0), Arc::<Seat>::default());
+        circle.say(b"x", 5).await;
+        for (position, joins) in [(4, false), (5, true), (6, true)] {
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            assert_eq!(circle.join(&seat, position, stream).is_ok(), joins, "{position}");
+        }
+        assert!(!circle.close_if_empty());
+        drop(seat);
+        assert!(circle.close_if_empty() && circle.is_closed());
+    }
+}
