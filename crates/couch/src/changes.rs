@@ -6,9 +6,11 @@
 //! Source: `spec/couch.md` 3.7, `chttpd_changes`.
 
 mod circles;
+mod content;
 mod filter;
 mod frame;
 mod params;
+mod request;
 mod row;
 mod run;
 
@@ -29,21 +31,25 @@ use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) async fn get(cx: &Context, db: &Database) -> Answer {
     let params = Params::parse(cx, db, &Value::Null)?;
-    answer(cx, db, params).await
+    answer(cx, db, params, &[]).await
 }
 
 pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer {
-    let body = cx.read_json(body).await?;
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
+    let text = cx.read_json(body).await?;
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_slice(&text)? };
     if !matches!(body, Value::Null | Value::Object(_)) {
         return Err(Error::bad_request("Request body must be a JSON object"));
     }
     let params = Params::parse(cx, db, &body)?;
-    answer(cx, db, params).await
+    answer(cx, db, params, &text).await
 }
 
-async fn answer(cx: &Context, db: &Database, params: Params) -> Answer {
-    params.filter.check(db).await?;
+/// `body` is what a function that filters may be told of.
+async fn answer(cx: &Context, db: &Database, mut params: Params, body: &[u8]) -> Answer {
+    if params.filter.has_function() {
+        let request = Box::pin(request::object(cx, db, body)).await?;
+        params.filter = Box::pin(params.filter.read(cx, db, &request)).await?;
+    }
     let (feed, frame) = (params.feed, Frame::of(params.feed));
     let mut run = Run::new(cx, db, params)?;
     if feed != FeedKind::Normal {

@@ -5,7 +5,7 @@
 use crate::sequence::WireSeqError;
 use http::{HeaderValue, StatusCode, header};
 use std::borrow::Cow;
-use tidegate_engine::{Absence, AccessError, Refusal};
+use tidegate_engine::{Absence, AccessError, Refusal, ScriptError};
 use tidegate_http::{ApiError, BodyError, multipart::MultipartError, path::PathError, query::QueryError};
 use tidegate_types::{DocIdError, RevError};
 
@@ -84,6 +84,7 @@ impl From<tidegate_engine::Error> for Error {
             E::Refused(
                 refusal @ (Refusal::BadValue(_) | Refusal::NoEffect { .. } | Refusal::NotListed | Refusal::Illegal),
             ) => Self::bad_request(refusal.to_string()),
+            E::Script(error) => error.into(),
             E::IllegalDocId(reason) => Self::illegal_docid(reason),
             E::IllegalPartition(reason) => Self::new(StatusCode::BAD_REQUEST, "illegal_partition", reason),
             E::NotPartitioned => Self::bad_request("database is not partitioned"),
@@ -116,6 +117,24 @@ impl From<tidegate_engine::Error> for Error {
 pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
     tracing::error!(error, "a request failed");
     Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", "see the server's log")
+}
+
+impl From<ScriptError> for Error {
+    fn from(error: ScriptError) -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        match error {
+            ScriptError::Compile { message, .. } => Self::new(StatusCode::BAD_REQUEST, "compilation_error", message),
+            // Its words are the function's: whoever wrote it wants them to be read.
+            ScriptError::Thrown { error, reason } => Self(ApiError::new(status, error, reason)),
+            ScriptError::Timeout | ScriptError::Memory | ScriptError::Stack => {
+                Self::new(status, "os_process_error", error.to_string())
+            }
+            ScriptError::Overloaded => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", error.to_string())
+            }
+            ScriptError::Input | ScriptError::Stopped | ScriptError::Internal(_) => internal(&error),
+        }
+    }
 }
 
 impl From<AccessError> for Error {

@@ -5,6 +5,7 @@ use crate::{
     config::{Config, Live},
     logins::Logins,
     rules::{self, Rules},
+    scripts::Scripts,
 };
 use std::{
     collections::HashMap,
@@ -25,6 +26,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) config: Config,
     pub(crate) logins: Logins,
+    pub(crate) scripts: Scripts,
     /// What governs the databases in use, by their ids.
     rules: Mutex<HashMap<[u8; 8], Arc<Rules>>>,
     pub(crate) party: Party,
@@ -79,8 +81,8 @@ impl Engine {
         }
         let config = Config::open(&store, config).await?;
         let logins = Logins::new();
-        let rules = Mutex::default();
-        let inner = Inner { store, config, logins, rules, party, databases_max, identity, clock };
+        let (rules, scripts) = (Mutex::default(), Scripts::default());
+        let inner = Inner { store, config, logins, scripts, rules, party, databases_max, identity, clock };
         let engine = Self { inner: Arc::new(inner) };
         for name in [DbName::users(), DbName::replicator()] {
             match engine.inner.create(&name, Vec::new()).await {
@@ -224,6 +226,7 @@ impl Engine {
     /// # Errors
     /// The storage failed.
     pub async fn close(&self) -> Result<(), Error> {
+        self.inner.scripts.stop().await;
         Ok(self.inner.store.close().await?)
     }
 }

@@ -16,6 +16,9 @@ pub enum Error {
     /// A setting of the server can't have this value.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A function of a design document failed, or there is no running it.
+    #[error(transparent)]
+    Script(#[from] tidegate_script::Error),
     /// The configuration that is kept in the storage can't be read or written.
     #[error("the stored configuration is unreadable")]
     Config(#[source] serde_json::Error),

@@ -25,12 +25,16 @@ impl Database {
     async fn govern_one(&self, edit: &mut Edit) -> Result<(), Error> {
         self.rules.check_edit(&self.caller, edit)?;
         match self.rules.purpose {
-            Purpose::Plain | Purpose::Replicator => Ok(()),
+            Purpose::Plain | Purpose::Replicator => {}
             Purpose::Users => {
                 let author = Author { user: self.caller.context(), security: &self.rules.security };
                 // Boxed: it is large, and rare.
-                Box::pin(self.engine.inner.prepare_user(&self.store, author, edit)).await
+                Box::pin(self.engine.inner.prepare_user(&self.store, author, edit)).await?;
             }
         }
+        if self.rules.validators.is_empty() {
+            return Ok(());
+        }
+        Box::pin(self.validate(edit)).await
     }
 }

@@ -18,7 +18,9 @@ mod limits;
 mod logins;
 mod partition;
 mod rules;
+mod scripts;
 mod users;
+mod validators;
 mod write;
 
 pub use attachments::{AttachmentReader, AttachmentUpload, StagedAttachment};
@@ -36,6 +38,7 @@ pub use logins::{Credentials, Login, LoginForm};
 pub use partition::check as check_partition;
 pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx};
 pub use tidegate_kv::{Health, Stats};
+pub use tidegate_script::{Error as ScriptError, Pool, Program};
 pub use tidegate_store::{
     Attachment, AttachmentDigest, Change, DatabaseInfo, DocRange, DocRow, Encoding, FeedEnd, LocalDocument, Order,
     Purged, Written,

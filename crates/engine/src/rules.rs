@@ -3,11 +3,12 @@
 use crate::{
     Caller, Error, Layout,
     config::{DefaultSecurity, Live},
-    partition,
+    partition, validators,
 };
 use bytes::Bytes;
 use std::sync::Arc;
 use tidegate_access::Security;
+use tidegate_script::Program;
 use tidegate_store::{Database, Edit};
 use tidegate_types::{DbName, DocKind};
 
@@ -22,6 +23,8 @@ pub(crate) struct Rules {
     pub(crate) security: Security,
     pub(crate) layout: Layout,
     pub(crate) purpose: Purpose,
+    /// The functions that judge edits.
+    pub(crate) validators: Vec<Program>,
 }
 
 /// What a database is for.
@@ -70,7 +73,8 @@ impl Rules {
             Some(text) if text == PARTITIONED => Layout::Partitioned,
             Some(_) | None => Layout::Whole,
         };
-        Ok(Self { version, live, security, layout, purpose: Purpose::of(store.name()) })
+        let (purpose, validators) = (Purpose::of(store.name()), validators::load(store).await?);
+        Ok(Self { version, live, security, layout, purpose, validators })
     }
 
     /// Whether nothing has changed since these were read.

@@ -2,11 +2,13 @@
 //!
 //! Source: `couch_changes:configure_filter`.
 
-use crate::error::Error;
+use super::content::Content;
+use crate::{context::Context, document::render, error::Error};
 use serde_json::Value;
-use std::collections::HashSet;
-use tidegate_engine::{Change, Database, Detail, Which};
+use std::{collections::HashSet, sync::Arc};
+use tidegate_engine::{Change, Database, Detail, Program, Which};
 use tidegate_http::query::Query;
+use tidegate_selector::Selector;
 use tidegate_types::{DocId, DocKind};
 
 /// Ids in a `_doc_ids` filter.
@@ -21,14 +23,28 @@ pub(crate) enum Filter {
     DocIds(HashSet<DocId>),
     /// Of a design document.
     Design,
-    /// What a function of a design document lets through. JavaScript isn't there yet; whether the function is, is told.
-    Function {
-        design: DocId,
-        /// Where in the design document it stands.
-        place: Vec<String>,
-    },
-    /// What a selector matches. It isn't there yet.
-    Selector,
+    /// What a function of a design document lets through, which is yet to be read.
+    Function(Function),
+    /// What the documents' content decides.
+    Content(Arc<Content>),
+}
+
+/// A function of a design document.
+#[derive(Debug)]
+pub(crate) struct Function {
+    design: DocId,
+    /// Where in the design document it stands.
+    place: [String; 2],
+    role: Role,
+}
+
+/// What a function is, and how it lets a document through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// A filter: it says so.
+    Filter,
+    /// A map function: it emits something.
+    View,
 }
 
 impl Filter {
@@ -38,24 +54,35 @@ impl Filter {
             None | Some("") => Ok(Self::None),
             Some("_design") => Ok(Self::Design),
             Some("_doc_ids") => Self::doc_ids(query, body),
-            Some("_selector") => Ok(Self::Selector),
+            Some("_selector") => Self::selector(body),
             Some("_view") => {
                 let name = query.get("view").ok_or(Error::bad_request("`view` filter parameter is not provided."))?;
-                Self::function(name, "`view` must be of the form `designname/viewname`", |view| {
-                    vec!["views".to_owned(), view.to_owned(), "map".to_owned()]
-                })
+                Self::function(name, "`view` must be of the form `designname/viewname`", Role::View)
             }
-            Some(name) => {
-                Self::function(name, "filter parameter must be of the form `designname/filtername`", |filter| {
-                    vec!["filters".to_owned(), filter.to_owned()]
-                })
-            }
+            Some(name) if name.starts_with('_') => Err(Error::bad_request("unknown builtin filter name")),
+            Some(name) => Self::function(name, "`filter` must be of the form `designname/filtername`", Role::Filter),
         }
     }
 
-    fn function(name: &str, form: &'static str, place: impl FnOnce(&str) -> Vec<String>) -> Result<Self, Error> {
+    fn function(name: &str, form: &'static str, role: Role) -> Result<Self, Error> {
         let (design, function) = name.split_once('/').ok_or(Error::bad_request(form))?;
-        Ok(Self::Function { design: format!("_design/{design}").parse()?, place: place(function) })
+        let section = match role {
+            Role::Filter => "filters",
+            Role::View => "views",
+        };
+        let place = [section.to_owned(), function.to_owned()];
+        Ok(Self::Function(Function { design: format!("_design/{design}").parse()?, place, role }))
+    }
+
+    fn selector(body: &Value) -> Result<Self, Error> {
+        let selector = body.get("selector").ok_or(Error::bad_request("Selector must be specified in POST payload"))?;
+        if !selector.is_object() {
+            return Err(Error::bad_request("Selector error: expected a JSON object"));
+        }
+        let text = serde_json::to_vec(selector)?;
+        let selector = Selector::parse(&text, tidegate_selector::Limits::default());
+        let selector = selector.map_err(|error| Error::bad_request(error.to_string()))?;
+        Ok(Self::Content(Arc::new(Content::Selector(selector))))
     }
 
     fn doc_ids(query: &Query<'_>, body: &Value) -> Result<Self, Error> {
@@ -71,33 +98,61 @@ impl Filter {
         Ok(Self::DocIds(texts.into_iter().filter_map(|text| text.parse().ok()).collect()))
     }
 
-    /// Whether the filter can be had.
-    pub(crate) async fn check(&self, db: &Database) -> Result<(), Error> {
+    /// The filter with its function read, if it has one. `request` is what the function is told of the request.
+    pub(crate) async fn read(self, cx: &Context, db: &Database, request: &Value) -> Result<Self, Error> {
+        let Self::Function(function) = self else { return Ok(self) };
+        let document = db.get(&function.design, &Which::Winner, Detail::Plain).await?;
+        let mut text = Vec::new();
+        render::text(&document, &render::Options::default(), &mut text);
+        let source = function.source(&serde_json::from_slice(&text)?)?;
+        let [section, name] = &function.place;
+        let key =
+            format!("{:016x}/{}@{}/{section}/{name}", u64::from_be_bytes(db.uuid()), function.design, document.rev);
+        let program = Program::new(key, source, Some(text.into()));
+        let scripts = cx.engine.scripts()?.clone();
+        scripts.compile(&program).await?;
+        let content = match function.role {
+            Role::Filter => Content::Function { program, scripts, request: request.to_string().into() },
+            Role::View => Content::View { program, scripts },
+        };
+        Ok(Self::Content(Arc::new(content)))
+    }
+
+    /// Whether a function of a design document decides.
+    pub(crate) fn has_function(&self) -> bool {
+        matches!(self, Self::Function(_))
+    }
+
+    /// What decides on the documents' content, if anything does.
+    pub(crate) fn content(&self) -> Option<Arc<Content>> {
         match self {
-            Self::None | Self::DocIds(_) | Self::Design => Ok(()),
-            Self::Function { design, place } => {
-                let document = db.get(design, &Which::Winner, Detail::Plain).await?;
-                let text = [b"{", document.members.as_ref(), b"}"].concat();
-                find(&serde_json::from_slice(&text)?, place)?;
-                Err(Error::not_implemented())
-            }
-            Self::Selector => Err(Error::not_implemented()),
+            Self::Content(content) => Some(Arc::clone(content)),
+            Self::None | Self::DocIds(_) | Self::Design | Self::Function(_) => None,
         }
     }
 
+    /// Whether a change passes whose document needn't be read.
     pub(crate) fn passes(&self, change: &Change) -> bool {
         match self {
             Self::None => true,
             Self::DocIds(ids) => ids.contains(&change.id),
             Self::Design => change.id.kind() == DocKind::Design,
-            Self::Function { .. } | Self::Selector => false,
+            Self::Function(_) | Self::Content(_) => false,
         }
     }
 }
 
-/// The value at a place in a design document. Source: `couch_util:get_nested_json_value`.
-fn find<'v>(document: &'v Value, place: &[String]) -> Result<&'v Value, Error> {
-    place.iter().try_fold(document, |value, name| {
-        value.get(name).ok_or_else(|| Error::not_found(format!("missing json key: {name}")))
-    })
+impl Function {
+    /// Its text in the design document.
+    fn source(&self, design: &Value) -> Result<String, Error> {
+        let [section, name] = &self.place;
+        let missing = |name: &str| Error::not_found(format!("missing json key: {name}"));
+        let entry = design.get(section).ok_or_else(|| missing(section))?.get(name).ok_or_else(|| missing(name))?;
+        let source = match self.role {
+            Role::Filter => entry,
+            Role::View => entry.get("map").ok_or_else(|| missing("map"))?,
+        };
+        let source = source.as_str().ok_or(Error::bad_request(format!("`{section}.{name}` is not a function")))?;
+        Ok(source.to_owned())
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     circles::{Company, Shape},
+    content::JUDGED_AT_ONCE,
     frame::Frame,
     params::{FeedKind, Params, Wait},
     row,
@@ -53,6 +54,14 @@ enum Phase {
     /// Its last words are due.
     Ending,
     Ended,
+}
+
+/// What of a change is written.
+enum Row {
+    Skipped,
+    Whole,
+    /// The change with those revisions alone that pass.
+    Part(Change),
 }
 
 /// What a wait came to.
@@ -170,12 +179,7 @@ impl Run {
             Order::Descending => (Seq::ZERO, self.until),
         };
         let changes = self.db.changes(after, until, self.params.order, PAGE).await?;
-        for change in &changes {
-            if self.is_full() {
-                return Ok(false);
-            }
-            self.write_change(change, out).await?;
-        }
+        self.write_changes(&changes.iter().collect::<Vec<_>>(), out).await?;
         let more = changes.len() == PAGE;
         match (self.params.order, changes.last()) {
             (Order::Descending, Some(last)) => self.until = Seq::new(last.seq.get().saturating_sub(1)),
@@ -220,22 +224,46 @@ impl Run {
 
     /// Writes what has changed since.
     async fn follow(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
-        for change in self.feed.next(PAGE).await? {
-            if self.is_full() {
-                return Ok(());
-            }
-            self.write_change(&change, out).await?;
+        let changes = self.feed.next(PAGE).await?;
+        self.write_changes(&changes.iter().map(|change| &**change).collect::<Vec<_>>(), out).await?;
+        if !self.is_full() {
+            self.last = self.feed.since();
         }
-        self.last = self.feed.since();
         Ok(())
     }
 
-    /// Writes a change, if it passes the filter.
-    async fn write_change(&mut self, change: &Change, out: &mut Vec<u8>) -> Result<(), Error> {
-        self.last = change.seq;
-        if !self.params.filter.passes(change) {
+    /// Writes those changes that pass the filter, until the feed is full.
+    async fn write_changes(&mut self, changes: &[&Change], out: &mut Vec<u8>) -> Result<(), Error> {
+        let Some(content) = self.params.filter.content() else {
+            for change in changes {
+                if self.is_full() {
+                    break;
+                }
+                let row = if self.params.filter.passes(change) { Row::Whole } else { Row::Skipped };
+                self.write_change(change, row, out).await?;
+            }
             return Ok(());
+        };
+        for part in changes.chunks(JUDGED_AT_ONCE) {
+            let judged = Box::pin(content.judge(&self.db, part, self.params.style)).await?;
+            for (change, left) in part.iter().zip(judged) {
+                if self.is_full() {
+                    return Ok(());
+                }
+                self.write_change(change, left.map_or(Row::Skipped, Row::Part), out).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Writes of a change what passes.
+    async fn write_change(&mut self, change: &Change, row: Row, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.last = change.seq;
+        let (shown, is_whole) = match &row {
+            Row::Skipped => return Ok(()),
+            Row::Whole => (change, true),
+            Row::Part(part) => (part, false),
+        };
         if self.rows > 0 {
             out.extend_from_slice(self.frame.separator());
         }
@@ -243,12 +271,11 @@ impl Run {
         self.rows += 1;
         out.extend_from_slice(self.frame.row_start());
         let seq = wire_seq(&self.db, change.seq);
-        match (silent, self.phase) {
-            (true, _) => row::write(None, change, self.params.style, out),
+        match self.phase {
             // Many listeners follow, each of whom gets the same row now.
-            (false, Phase::Following) => row::write_shared(seq, change, self.params.style, out),
-            (false, Phase::Reading | Phase::Ending | Phase::Ended) => {
-                row::write(Some(seq), change, self.params.style, out)
+            Phase::Following if is_whole && !silent => row::write_shared(seq, shown, self.params.style, out),
+            Phase::Following | Phase::Reading | Phase::Ending | Phase::Ended => {
+                row::write((!silent).then_some(seq), shown, self.params.style, out)
             }
         }
         if self.params.docs.include {

@@ -1,0 +1,234 @@
+//! `validate_doc_update`: functions of design documents that judge each edit before it is written.
+//!
+//! Source: `couch_db:validate_doc_update`, `prep_and_validate_update`, `prep_and_validate_replicated_updates`.
+
+use crate::{Caller, Database, Error};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use std::{io::Write as _, ops::Bound};
+use tidegate_json::write_string;
+use tidegate_revtree::Tree;
+use tidegate_script::{OwnedValidation, Program, Verdict};
+use tidegate_store::{Attachment, Body, DocRange, Edit, History, NewAttachment, Order, Reader, Revpos};
+use tidegate_types::{DocId, DocKind, Rev};
+
+const FUNCTION: &str = "validate_doc_update";
+/// Design documents read at once.
+const PAGE: usize = 100;
+
+/// The functions of a database, in the order of their design documents.
+pub(crate) async fn load(store: &tidegate_store::Database) -> Result<Vec<Program>, Error> {
+    let reader = store.reader()?;
+    let start = Bound::Included("_design/".to_owned());
+    let end = Bound::Excluded("_design0".to_owned());
+    let mut list = reader.list(&DocRange { start, end, order: Order::Ascending });
+    let mut programs = Vec::new();
+    loop {
+        let rows = list.next(PAGE).await?;
+        if rows.is_empty() {
+            return Ok(programs);
+        }
+        for row in rows {
+            let Some(seq) = row.winner.body else { continue };
+            let Some(body) = reader.body(seq).await? else { continue };
+            programs.extend(program(store.uuid(), (&row.id, &row.winner.rev), &body.members));
+        }
+    }
+}
+
+fn program(uuid: [u8; 8], (id, rev): (&DocId, &Rev), members: &[u8]) -> Option<Program> {
+    memchr::memmem::find(members, FUNCTION.as_bytes())?;
+    let text = [b"{", members, b"}"].concat();
+    let design: Map<String, Value> = serde_json::from_slice(&text).ok()?;
+    let source = design.get(FUNCTION)?.as_str()?.to_owned();
+    let key = format!("{:016x}/{id}@{rev}/{FUNCTION}", u64::from_be_bytes(uuid));
+    Some(Program::new(key, source, Some(text.into())))
+}
+
+impl Database {
+    /// Has the database's functions judge an edit. One that can't be made anyway isn't judged: it is a conflict.
+    pub(crate) async fn validate(&self, edit: &Edit) -> Result<(), Error> {
+        if self.rules.validators.is_empty() || edit.id.kind() == DocKind::Design {
+            return Ok(());
+        }
+        let reader = self.store.reader()?;
+        let tree = reader.document(&edit.id).await?.map(|state| state.tree).unwrap_or_default();
+        let Some(ancestry) = Ancestry::of(&tree, edit) else { return Ok(()) };
+        let old_document = match &ancestry.old {
+            Some(old) => text_of_old(&reader, &edit.id, (&tree, old)).await?,
+            None => None,
+        };
+        let input = OwnedValidation {
+            document: text_of_new(edit, &ancestry.path),
+            old_document,
+            user: user(&self.caller, self.name().as_str()),
+            security: Bytes::copy_from_slice(self.security().as_bytes()),
+        };
+        let scripts = self.engine.scripts()?;
+        for program in &self.rules.validators {
+            match scripts.validate(program, input.clone()).await? {
+                Verdict::Accepted => {}
+                Verdict::Forbidden(reason) => return Err(tidegate_access::Error::Forbidden(reason.into()).into()),
+                Verdict::Unauthorized(reason) => return Err(tidegate_access::Error::Unauthorized(reason.into()).into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn user(caller: &Caller, database: &str) -> Bytes {
+    caller.context().userctx_json(database).into()
+}
+
+/// Where an edit stands: the revisions that its text tells, newest first, and the one it replaces.
+struct Ancestry {
+    path: Vec<Rev>,
+    old: Option<Rev>,
+}
+
+impl Ancestry {
+    /// `None` for an edit that can't be made, or changes nothing.
+    fn of(tree: &Tree, edit: &Edit) -> Option<Self> {
+        match &edit.history {
+            History::Edit { parent, .. } => {
+                tree.edit_parent(parent.as_ref()).ok()?;
+                let path = parent.as_ref().map(|rev| tree.path(rev)).unwrap_or_default();
+                Some(Self { path: path.into_iter().map(|node| node.rev.clone()).collect(), old: parent.clone() })
+            }
+            History::Replicated(path) => {
+                let (rev, ancestors) = path.split_first()?;
+                if tree.get(rev).is_some() {
+                    return None;
+                }
+                let known = ancestors.iter().find(|rev| tree.get(rev).is_some_and(|node| node.body.stored().is_some()));
+                Some(Self { path: path.clone(), old: known.cloned() })
+            }
+        }
+    }
+}
+
+async fn text_of_old(reader: &Reader, id: &DocId, (tree, rev): (&Tree, &Rev)) -> Result<Option<Bytes>, Error> {
+    let Some(node) = tree.get(rev) else { return Ok(None) };
+    let Some(seq) = node.body.stored() else { return Ok(None) };
+    let Some(Body { members, attachments }) = reader.body(seq).await? else { return Ok(None) };
+    let path: Vec<Rev> = tree.path(rev).into_iter().map(|node| node.rev.clone()).collect();
+    let mut out = head(id, &path, node.deleted);
+    let stubs = attachments.iter().map(Stub::of);
+    finish(&mut out, stubs, &members);
+    Ok(Some(out.into()))
+}
+
+fn text_of_new(edit: &Edit, path: &[Rev]) -> Bytes {
+    let mut out = head(&edit.id, path, edit.deleted);
+    let generation = match &edit.history {
+        History::Edit { parent, .. } => parent.as_ref().map_or(0, Rev::generation).saturating_add(1),
+        History::Replicated(_) => path.first().map_or(1, Rev::generation),
+    };
+    let stubs = edit.attachments.iter().map(|attachment| Stub::of_new(attachment, generation));
+    finish(&mut out, stubs, &edit.members);
+    out.into()
+}
+
+/// `{"_id":…,"_rev":…,"_revisions":{…},"_deleted":true`, as far as there is something to tell.
+fn head(id: &DocId, path: &[Rev], deleted: bool) -> Vec<u8> {
+    let mut out = b"{\"_id\":".to_vec();
+    write_string(&mut out, id.as_str());
+    if let Some(first) = path.first() {
+        out.extend_from_slice(b",\"_rev\":");
+        write_string(&mut out, &first.to_string());
+        // A `Vec` takes everything.
+        drop(write!(out, ",\"_revisions\":{{\"start\":{},\"ids\":[", first.generation()));
+        for (index, rev) in path.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write_string(&mut out, &rev.digest().to_string());
+        }
+        out.extend_from_slice(b"]}");
+    }
+    if deleted {
+        out.extend_from_slice(b",\"_deleted\":true");
+    }
+    out
+}
+
+/// What is told of an attachment.
+struct Stub<'a> {
+    name: &'a str,
+    content_type: &'a str,
+    revpos: u64,
+    digest: &'a [u8; 16],
+    length: u64,
+}
+
+impl<'a> Stub<'a> {
+    fn of(attachment: &'a Attachment) -> Self {
+        let Attachment { name, content_type, revpos, digest, length, .. } = attachment;
+        Self { name, content_type, revpos: *revpos, digest: digest.as_bytes(), length: *length }
+    }
+
+    fn of_new(attachment: &'a NewAttachment, generation: u64) -> Self {
+        let NewAttachment { name, content_type, revpos, digest, length, .. } = attachment;
+        let revpos = match revpos {
+            Revpos::New => generation,
+            Revpos::At(generation) => *generation,
+        };
+        Self { name, content_type, revpos, digest: digest.as_bytes(), length: *length }
+    }
+}
+
+/// Appends attachments, members and the closing brace.
+fn finish<'a>(out: &mut Vec<u8>, stubs: impl Iterator<Item = Stub<'a>>, members: &[u8]) {
+    let mut open = b",\"_attachments\":{".as_slice();
+    for Stub { name, content_type, revpos, digest, length } in stubs {
+        out.extend_from_slice(open);
+        open = b",";
+        write_string(out, name);
+        out.extend_from_slice(b":{\"content_type\":");
+        write_string(out, content_type);
+        let digest = BASE64_STANDARD.encode(digest);
+        drop(write!(out, ",\"revpos\":{revpos},\"digest\":\"md5-{digest}\",\"length\":{length},\"stub\":true}}"));
+    }
+    if open == b"," {
+        out.push(b'}');
+    }
+    if !members.is_empty() {
+        out.push(b',');
+        out.extend_from_slice(members);
+    }
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_found_where_there_is_one() {
+        let named = |members: &str| {
+            let (id, rev) = ("_design/d".parse().unwrap(), "1-a".parse().unwrap());
+            program([0; 8], (&id, &rev), members.as_bytes()).map(|program| program.key().to_owned())
+        };
+        let key = "0000000000000000/_design/d@1-a/validate_doc_update";
+        assert_eq!(named(r#""validate_doc_update":"function() {}""#).as_deref(), Some(key));
+        assert_eq!(named(r#""views":{"validate_doc_update":"x"}"#), None);
+        assert_eq!(named(r#""validate_doc_update":1"#), None);
+    }
+
+    #[test]
+    fn documents_are_told_whole() {
+        let stub = Stub { name: "a", content_type: "text/plain", revpos: 2, digest: &[0; 16], length: 3 };
+        let mut out = head(&"d".parse().unwrap(), &["2-b".parse().unwrap(), "1-a".parse().unwrap()], true);
+        finish(&mut out, [stub].into_iter(), b"\"x\":1");
+        let expected = concat!(
+            r#"{"_id":"d","_rev":"2-b","_revisions":{"start":2,"ids":["b","a"]},"_deleted":true,"#,
+            r#""_attachments":{"a":{"content_type":"text/plain","revpos":2,"digest":"md5-AAAAAAAAAAAAAAAAAAAAAA==","#,
+            r#""length":3,"stub":true}},"x":1}"#
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let mut out = head(&"d".parse().unwrap(), &[], false);
+        finish(&mut out, [].into_iter(), b"");
+        assert_eq!(out, br#"{"_id":"d"}"#);
+    }
+}
