@@ -103,6 +103,7 @@ impl Committer {
     /// Writes the group to the log while applying it to the tree, and publishes it when both are done.
     fn try_commit(&mut self, group: &[Request]) -> Result<(), Refused> {
         let position = self.position + 1;
+        self.tree.prepare(group.iter().flat_map(|request| &request.ops))?;
         let bytes = self.begin_sync(group, position)?;
         let applied = self.tree.change().and_then(|mut change| {
             change.apply(group.iter().flat_map(|request| &request.ops))?;

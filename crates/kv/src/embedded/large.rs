@@ -11,7 +11,8 @@
 //! the tree, and reading the log again leads both to the same state.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,7 +21,7 @@ use std::{
 use bytes::Bytes;
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, Table, TableDefinition, WriteTransaction};
 
-use super::{points::Point, segment::sync_dir, shared::Shared, tree, tree_file::TreeFile};
+use super::{Op, points::Point, segment::sync_dir, shared::Shared, tree, tree_file::TreeFile};
 use crate::{Error, error::IoContext};
 
 const VALUES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("values");
@@ -30,6 +31,8 @@ const MARKER: &[u8] = b"\0value lies beside";
 const LARGE_BYTES: usize = 64 << 10;
 /// Memory for this file's pages.
 const CACHE_BYTES: usize = 1 << 20;
+/// More than a new file takes up.
+const NEW_FILE_BYTES: usize = 4 << 20;
 /// The page that a piece fills, and what of it neither key nor value may take up.
 const PAGE_BYTES: usize = 64 << 10;
 const PAGE_RESERVED: usize = 64;
@@ -98,6 +101,16 @@ impl Large {
         Ok(Some(table))
     }
 
+    /// Makes the file, if it isn't there and a value of `ops` needs it. Without space for it nothing is changed.
+    pub(crate) fn prepare<'o>(&self, mut ops: impl Iterator<Item = &'o Op>) -> Result<(), Error> {
+        let mut state = self.state();
+        let needs = |op: &Op| matches!(op, Op::Put(_, value) if is_marker(stored(value)));
+        if state.database.is_none() && ops.any(needs) {
+            state.database = Some(create(&self.path, &self.shared)?);
+        }
+        Ok(())
+    }
+
     /// Begins a change. There is one at a time.
     pub(crate) fn change(&self) -> LargeChange<'_> {
         LargeChange { large: self, transaction: None }
@@ -126,13 +139,11 @@ impl Large {
 
     fn begin(&self) -> Result<WriteTransaction, Error> {
         let mut state = self.state();
-        let database = match state.database.take() {
+        let database = match &mut state.database {
             Some(database) => database,
-            None => create(&self.path, &self.shared)?,
+            none => none.insert(create(&self.path, &self.shared)?),
         };
-        let transaction = database.begin_write().map_err(|error| self.failed("begin to write", error));
-        state.database = Some(database);
-        transaction
+        database.begin_write().map_err(|error| self.failed("begin to write", error))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -253,9 +264,7 @@ fn open(path: &Path, shared: &Arc<Shared>) -> Result<Database, Error> {
 /// Makes the file, whole or not at all: half of one could not be opened again.
 fn create(path: &Path, shared: &Arc<Shared>) -> Result<Database, Error> {
     let draft = path.with_extension("new");
-    if fs::exists(&draft).at("look for", &draft)? {
-        fs::remove_file(&draft).at("remove", &draft)?;
-    }
+    find_space(&draft, shared).at("make", &draft)?;
     let database = open(&draft, shared)?;
     let made = || -> Result<(), redb::Error> {
         let mut transaction = database.begin_write()?;
@@ -267,6 +276,19 @@ fn create(path: &Path, shared: &Arc<Shared>) -> Result<Database, Error> {
     fs::rename(&draft, path).at("rename", &draft)?;
     sync_dir(folder_of(path))?;
     Ok(database)
+}
+
+/// Leaves an empty file, if there is space for a full one: later the file waits for space, here the caller can be told.
+#[cfg_attr(not(test), expect(unused_variables, reason = "only tests let operations fail"))]
+fn find_space(draft: &Path, shared: &Shared) -> io::Result<()> {
+    let mut file = File::create(draft)?;
+    #[cfg(test)]
+    if shared.faults.tree_full.load(std::sync::atomic::Ordering::Relaxed) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    let found = file.write_all(&vec![0; NEW_FILE_BYTES]).and_then(|()| file.sync_all());
+    file.set_len(0)?;
+    found
 }
 
 fn folder_of(path: &Path) -> &Path {

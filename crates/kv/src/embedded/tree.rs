@@ -83,6 +83,11 @@ impl Tree {
         Ok(Arc::new(View::new(position, table, self.large.table()?, Arc::clone(&self.path))))
     }
 
+    /// Makes room for writes that need more than the tree's own file. If there is no space, nothing is changed.
+    pub(crate) fn prepare<'o>(&self, ops: impl Iterator<Item = &'o Op>) -> Result<(), Error> {
+        self.large.prepare(ops)
+    }
+
     /// Begins a change. There is one at a time.
     pub(crate) fn change(&self) -> Result<Change<'_>, Error> {
         let transaction = self.database.begin_write().map_err(|error| self.failed("begin to write", error))?;

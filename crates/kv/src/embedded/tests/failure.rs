@@ -127,6 +127,20 @@ async fn a_checkpoint_waits_for_space_while_reads_go_on() {
 }
 
 #[tokio::test]
+async fn the_first_large_value_is_refused_where_its_file_finds_no_space() {
+    let dir = tempfile::tempdir().unwrap();
+    let (kv, faults) = open(dir.path()).await;
+    faults.tree_full.store(true, Ordering::Relaxed);
+    assert!(matches!(put(&kv, "large", 100_000).await, Err(Error::Full { .. })));
+    put(&kv, "small", 100).await.unwrap();
+    assert_eq!(keys(&kv).await, ["small"]);
+    faults.tree_full.store(false, Ordering::Relaxed);
+    put(&kv, "large", 100_000).await.unwrap();
+    assert_eq!(keys(&kv).await, ["large", "small"]);
+    kv.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn closing_does_not_wait_for_space() {
     let dir = tempfile::tempdir().unwrap();
     let (kv, faults) = open(dir.path()).await;
