@@ -1,7 +1,7 @@
 //! The embedded back end: a folder with a commit log and a tree.
 //!
 //! # Files
-//! `FORMAT` (the version), `lock`, `tree.redb`, `large.redb` once there is a [large](large) value, and
+//! `FORMAT` (the version), `lock`, `tree.redb`, `large.redb` once there is a [large] value, and
 //! `log/NNNNNNNNNNNNNNNN.log`, the segments of the log.
 //!
 //! # Life of a commit
