@@ -58,18 +58,21 @@ fn only_the_administrator_gets_in() {
     };
     let right = with("Basic YWRhOnNlY3JldA==");
     assert_eq!(get("/", &[]).status, 200);
-    for path in ["/_all_dbs", "/db", "/db/a", "/db/_changes", "/db/_all_docs"] {
+    assert_eq!(client.put("/db", "").unwrap().status, 401);
+    let put = client.request("PUT", "/db", &[("authorization", "Basic YWRhOnNlY3JldA==")], b"").unwrap();
+    assert_eq!(put.status, 201);
+    let (server, database) = ("You are not a server admin.", "You are not authorized to access this db.");
+    for (path, reason) in [("/_all_dbs", server), ("/db", database), ("/db/a", database), ("/db/_changes", database)] {
         let answer = get(path, &[]);
         assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Basic realm=\"here\"")), "{path}");
-        assert_eq!(answer.text(), "{\"error\":\"unauthorized\",\"reason\":\"You are not a server admin.\"}\n");
+        assert_eq!(answer.text(), format!("{{\"error\":\"unauthorized\",\"reason\":\"{reason}\"}}\n"));
     }
-    for wrong in ["Basic YWRhOndyb25n", "Basic %%", "Bearer x", "Basic"] {
-        let answer = get("/", &with(wrong));
-        assert_eq!(answer.status, 401, "{wrong}");
-        assert!(answer.text().contains("Name or password is incorrect."));
-    }
-    assert_eq!(client.put("/db", "").unwrap().status, 401);
-    assert_eq!(get("/_all_dbs", &right).text(), "[]\n");
+    let wrong = get("/", &with("Basic YWRhOndyb25n"));
+    assert_eq!(wrong.status, 401);
+    assert!(wrong.text().contains("Name or password is incorrect."));
+    assert_eq!(get("/", &with("Basic %%")).status, 400);
+    assert_eq!(get("/_all_dbs", &with("Bearer x")).status, 401);
+    assert_eq!(get("/_all_dbs", &right).text(), "[\"_replicator\",\"_users\",\"db\"]\n");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn server() {
     t.get("/_uuids?count=1001");
     t.get("/_uuids?count=x");
     t.get("/_session");
-    t.get("/_node/_local/_config");
+    t.get("/_node/_local/_config/couchdb/max_document_size");
     t.delete("/_up");
     insta::assert_snapshot!(t.finish());
 }
