@@ -51,9 +51,10 @@ struct Numbers {
 impl Source for Numbers {
     async fn next(&mut self) -> Result<Option<Bytes>, Aborted> {
         let last = self.last;
-        let (latest, _) = tokio::select! {
-            latest = self.latest.wait_for(|(latest, ended)| *latest > last || *ended) => *latest.unwrap(),
-            () = tokio::time::sleep_until(self.quiet_since + self.server.quiet_max) => {
+        let more = self.latest.wait_for(|(latest, ended)| *latest > last || *ended);
+        let (latest, _) = match tokio::time::timeout_at(self.quiet_since + self.server.quiet_max, more).await {
+            Ok(latest) => *latest.unwrap(),
+            Err(_quiet) => {
                 self.quiet_since = Instant::now();
                 return Ok(Some(Bytes::from_static(b"\n")));
             }

@@ -104,8 +104,7 @@ async fn a_silent_client_runs_into_the_deadline() {
 
 /// A body of a byte each so often.
 struct Drip {
-    every: Duration,
-    alarm: Pin<Box<tokio::time::Sleep>>,
+    ticks: tokio::time::Interval,
     left: u32,
 }
 
@@ -114,20 +113,19 @@ impl http_body::Body for Drip {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        std::task::ready!(self.alarm.as_mut().poll(cx));
+        std::task::ready!(self.ticks.poll_tick(cx));
         if self.left == 0 {
             return Poll::Ready(None);
         }
         self.left -= 1;
-        let next = tokio::time::Instant::now() + self.every;
-        self.alarm.as_mut().reset(next);
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
     }
 }
 
 async fn drip(every_ms: u64, count: u32) -> Result<Bytes, BodyError> {
     let every = Duration::from_millis(every_ms);
-    let body = Drip { every, alarm: Box::pin(tokio::time::sleep(every)), left: count };
+    let ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    let body = Drip { ticks, left: count };
     read_whole(&HeaderMap::new(), body, BodyLimits { bytes_max: 1_000, ..LIMITS }).await
 }
 
