@@ -85,6 +85,16 @@ pub enum Availability {
     Deleted,
 }
 
+impl OpenRevs {
+    /// What there is of a document that isn't there.
+    fn of_nothing(&self) -> Result<Vec<OpenRev>, Error> {
+        match self {
+            Self::All => Err(Error::NotFound(Absence::Missing)),
+            Self::These(revs) | Self::LatestOf(revs) => Ok(revs.iter().cloned().map(OpenRev::Missing).collect()),
+        }
+    }
+}
+
 impl Database {
     /// One revision of a document.
     ///
@@ -119,14 +129,7 @@ impl Database {
     /// [`Error::NotFound`], or the storage failed.
     pub async fn open_revs(&self, id: &DocId, which: &OpenRevs) -> Result<Vec<OpenRev>, Error> {
         let reader = self.store.reader()?;
-        let Some(state) = reader.document(id).await? else {
-            return match which {
-                OpenRevs::All => Err(Error::NotFound(Absence::Missing)),
-                OpenRevs::These(revs) | OpenRevs::LatestOf(revs) => {
-                    Ok(revs.iter().cloned().map(OpenRev::Missing).collect())
-                }
-            };
-        };
+        let Some(state) = reader.document(id).await? else { return which.of_nothing() };
         let history = history(&reader, state.tree.clone()).await?;
         let mut found = Vec::new();
         for (rev, node) in select_many(&state.tree, which) {
@@ -134,10 +137,12 @@ impl Database {
                 Some(node) => from_node(&reader, id, &state, node).await?,
                 None => None,
             };
-            let document = document.map(|document| self.shown(document)).transpose()?;
-            found.push(match document {
-                Some(document) => OpenRev::Found(Box::new(Document { history: Some(history.clone()), ..document })),
-                None => OpenRev::Missing(rev),
+            found.push(match document.map(|document| self.shown(document)).transpose() {
+                Ok(Some(document)) => OpenRev::Found(Box::new(Document { history: Some(history.clone()), ..document })),
+                Ok(None) => OpenRev::Missing(rev),
+                // Whoever may not see it mustn't learn that it is there, nor which revisions it has.
+                Err(Error::Access(_)) => return which.of_nothing(),
+                Err(error) => return Err(error),
             });
         }
         Ok(found)
