@@ -122,10 +122,19 @@ impl Inner {
     }
 }
 
-/// What the edited document holds until now; `None` for a new one, or one that was deleted.
+/// What the edited document holds until now; `None` for a new one, or one that was deleted. An edit that can't be made
+/// now is a conflict: it isn't to be checked against one state and written over another.
 async fn previous(users: &Database, edit: &Edit) -> Result<Option<Bytes>, Error> {
     let reader = users.reader()?;
-    let Some(state) = reader.document(&edit.id).await? else { return Ok(None) };
+    let state = reader.document(&edit.id).await?;
+    let is_edit_of =
+        |parent: Option<&Rev>| state.as_ref().map_or(parent.is_none(), |state| state.tree.edit_parent(parent).is_ok());
+    if let History::Edit { parent, .. } = &edit.history
+        && !is_edit_of(parent.as_ref())
+    {
+        return Err(Error::Conflict);
+    }
+    let Some(state) = state else { return Ok(None) };
     let Some(winner) = state.tree.winner().filter(|winner| !winner.deleted) else { return Ok(None) };
     let Some(seq) = winner.body.stored() else { return Ok(None) };
     Ok(reader.body(seq).await?.map(|body| body.members))

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::{io::Write as _, ops::Bound};
 use tidegate_json::write_string;
-use tidegate_revtree::Tree;
+use tidegate_revtree::{EditError, Tree};
 use tidegate_script::{OwnedValidation, Program, Verdict};
 use tidegate_store::{Attachment, Body, DocRange, Edit, History, NewAttachment, Order, Reader, Revpos};
 use tidegate_types::{DocId, DocKind, Rev};
@@ -47,14 +47,15 @@ fn program(uuid: [u8; 8], (id, rev): (&DocId, &Rev), members: &[u8]) -> Option<P
 }
 
 impl Database {
-    /// Has the database's functions judge an edit. One that can't be made anyway isn't judged: it is a conflict.
+    /// Has the database's functions judge an edit. One that can't be made now is a conflict, whatever may be committed
+    /// before it is: nothing is written that wasn't judged.
     pub(crate) async fn validate(&self, edit: &Edit) -> Result<(), Error> {
         if self.rules.validators.is_empty() || edit.id.kind() == DocKind::Design {
             return Ok(());
         }
         let reader = self.store.reader()?;
         let tree = reader.document(&edit.id).await?.map(|state| state.tree).unwrap_or_default();
-        let Some(ancestry) = Ancestry::of(&tree, edit) else { return Ok(()) };
+        let Some(ancestry) = Ancestry::of(&tree, edit)? else { return Ok(()) };
         let old_document = match &ancestry.old {
             Some(old) => text_of_old(&reader, &edit.id, (&tree, old)).await?,
             None => None,
@@ -88,21 +89,24 @@ struct Ancestry {
 }
 
 impl Ancestry {
-    /// `None` for an edit that can't be made, or changes nothing.
-    fn of(tree: &Tree, edit: &Edit) -> Option<Self> {
+    /// `None` for one that changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`].
+    fn of(tree: &Tree, edit: &Edit) -> Result<Option<Self>, Error> {
         match &edit.history {
             History::Edit { parent, .. } => {
-                tree.edit_parent(parent.as_ref()).ok()?;
+                tree.edit_parent(parent.as_ref()).map_err(|EditError::Conflict| Error::Conflict)?;
                 let path = parent.as_ref().map(|rev| tree.path(rev)).unwrap_or_default();
-                Some(Self { path: path.into_iter().map(|node| node.rev.clone()).collect(), old: parent.clone() })
+                let path = path.into_iter().map(|node| node.rev.clone()).collect();
+                Ok(Some(Self { path, old: parent.clone() }))
             }
             History::Replicated(path) => {
-                let (rev, ancestors) = path.split_first()?;
-                if tree.get(rev).is_some() {
-                    return None;
-                }
+                let Some((_, ancestors)) = path.split_first().filter(|(rev, _)| tree.get(rev).is_none()) else {
+                    return Ok(None);
+                };
                 let known = ancestors.iter().find(|rev| tree.get(rev).is_some_and(|node| node.body.stored().is_some()));
-                Some(Self { path: path.clone(), old: known.cloned() })
+                Ok(Some(Self { path: path.clone(), old: known.cloned() }))
             }
         }
     }
