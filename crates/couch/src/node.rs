@@ -45,12 +45,12 @@ impl fmt::Debug for Observe {
 
 pub(crate) async fn answer(cx: &Context, route: NodeRoute, body: Incoming) -> Answer {
     match (&route, cx.request.method.as_str()) {
-        (NodeRoute::NoSuchNode(name), _) => Err(Error::not_found(format!("no such node: {name}"))),
-        (NodeRoute::Unknown, _) => Err(Error::not_found("missing")),
         (NodeRoute::Stats(_) | NodeRoute::System | NodeRoute::Prometheus, "GET" | "HEAD") => figures(cx, &route),
         (_, method) => {
             cx.engine.check_admin(&cx.caller)?;
             match (&route, method) {
+                (NodeRoute::NoSuchNode(name), _) => Err(Error::not_found(format!("no such node: {name}"))),
+                (NodeRoute::Unknown, _) => Err(Error::not_found("missing")),
                 (NodeRoute::Name, "GET" | "HEAD") => Ok(json_value(StatusCode::OK, &json!({ "name": NODE }))),
                 (NodeRoute::Versions, "GET" | "HEAD") => Ok(versions()),
                 (NodeRoute::Smoosh, "GET" | "HEAD") => Ok(json_value(StatusCode::OK, &json!({ "channels": {} }))),

@@ -188,7 +188,10 @@ async fn answer_server(cx: &Context, route: ServerRoute, body: Incoming) -> Answ
         (R::Membership, "GET" | "HEAD") => node::membership(cx),
         (R::ClusterSetup, "GET" | "HEAD" | "POST") => Box::pin(node::cluster_setup(cx, body)).await,
         (R::ActiveTasks, "GET" | "HEAD") => server::active_tasks(cx),
-        (R::Unknown, _) => Err(Error::not_found("missing")),
+        (R::Unknown, _) => {
+            cx.engine.check_admin(&cx.caller)?;
+            Err(Error::not_found("missing"))
+        }
         (R::DbUpdates | R::Later, _) => Err(Error::not_implemented()),
         (R::DbsInfo | R::ClusterSetup, _) => Err(Error::method_not_allowed("GET,HEAD,POST")),
         (R::Welcome | R::Up | R::Uuids | R::AllDbs | R::Membership | R::ActiveTasks, _) => {
@@ -202,7 +205,10 @@ async fn answer_database(cx: &Context, name: &str, route: DatabaseRoute, body: I
     if route == DatabaseRoute::Database {
         match (cx.request.method.as_str(), &parsed) {
             ("PUT", Ok(name)) => return Box::pin(database::create(cx, name)).await,
-            ("PUT", Err(error)) => return Err(illegal_name(name, *error)),
+            ("PUT", Err(error)) => {
+                cx.engine.check_admin(&cx.caller)?;
+                return Err(illegal_name(name, *error));
+            }
             ("DELETE", Ok(name)) => return Box::pin(database::delete(cx, name)).await,
             _ => {}
         }
