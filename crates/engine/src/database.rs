@@ -55,6 +55,34 @@ impl Database {
         Ok(self.rules.security.check_admin(self.caller.context())?)
     }
 
+    /// Checks that the caller may look after the database's files.
+    ///
+    /// # Errors
+    /// [`Error::Access`]: unauthorized even for those who have logged in. Source: `chttpd_auth_request:require_db_admin`.
+    pub fn check_upkeep(&self) -> Result<(), Error> {
+        let refusal = |_| tidegate_access::Error::Unauthorized("You are not a server or db admin.".into());
+        Ok(self.rules.security.check_admin(self.caller.context()).map_err(refusal)?)
+    }
+
+    /// The database under the rules of now, if its caller may still use it. A request may take long: whoever lost the
+    /// right to write meanwhile doesn't write, and functions that judge edits judge from the moment they are there.
+    ///
+    /// # Errors
+    /// [`Error::Access`], or the storage failed.
+    pub(crate) async fn renewed(&self) -> Result<Self, Error> {
+        if self.is_current() {
+            return Ok(self.clone());
+        }
+        let rules = self.engine.inner.rules(&self.store).await?;
+        rules.security.check_member(self.caller.context())?;
+        Ok(Self { rules, ..self.clone() })
+    }
+
+    /// Whether the rules that its holder was checked by are those of now.
+    pub fn is_current(&self) -> bool {
+        self.rules.is_current(self.store.rules_version(), &self.engine.live())
+    }
+
     /// Checks that the caller may see which documents there are: everybody who may use the database, but of users, only
     /// administrators.
     fn check_listing(&self) -> Result<(), Error> {
@@ -79,7 +107,7 @@ impl Database {
             let reason = "You can't edit the security object of the user database.";
             return Err(tidegate_access::Error::Forbidden(reason.into()).into());
         }
-        self.check_admin()?;
+        self.renewed().await?.check_admin()?;
         Rules::set_security(&self.store, &Security::parse(object)?).await
     }
 
@@ -91,8 +119,9 @@ impl Database {
     /// How many purges are remembered.
     ///
     /// # Errors
-    /// The database is gone, or the storage failed.
+    /// [`Error::Access`], the database is gone, or the storage failed.
     pub async fn purged_infos_limit(&self) -> Result<u64, Error> {
+        self.engine.check_admin(&self.caller)?;
         let text = self.store.setting(PURGED_INFOS_LIMIT).await?;
         let number = text.as_deref().and_then(|text| str::from_utf8(text).ok()?.parse().ok());
         Ok(number.unwrap_or(1_000))
@@ -135,7 +164,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn set_revs_limit(&self, limit: u64) -> Result<(), Error> {
-        self.check_admin()?;
+        self.renewed().await?.check_admin()?;
         Ok(self.store.set_revs_limit(limit).await?)
     }
 
@@ -144,7 +173,7 @@ impl Database {
     /// # Errors
     /// The database is gone.
     pub fn compact(&self) -> Result<(), Error> {
-        self.check_admin()?;
+        self.check_upkeep()?;
         Ok(self.store.compact()?)
     }
 
@@ -226,6 +255,7 @@ impl Database {
         if document.members.len() > self.engine.limits().document_bytes_max {
             return Err(Error::DocumentTooLarge { id: document.id.to_string() });
         }
+        self.renewed().await?;
         Ok(self.store.put_local(document).await?)
     }
 
@@ -243,7 +273,7 @@ impl Database {
     /// [`Error::Access`].
     pub fn follow(&self, since: Seq) -> Result<Feed, Error> {
         self.check_listing()?;
-        Ok(Feed(self.store.follow(since)))
+        Ok(Feed::new(self.clone(), self.store.follow(since)))
     }
 
     /// The changes after `after` up to and including `until`, at most `limit`, as they are now.
@@ -251,7 +281,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn changes(&self, after: Seq, until: Seq, order: Order, limit: usize) -> Result<Vec<Change>, Error> {
-        self.check_listing()?;
+        self.renewed().await?.check_listing()?;
         Ok(self.store.changes(after, until, order, limit).await?)
     }
 

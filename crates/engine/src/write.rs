@@ -53,6 +53,10 @@ impl Database {
     /// For a single one: [`Error::Conflict`], [`Error::MissingStub`], [`Error::DocumentTooLarge`]. For all of them: the
     /// database is gone, too much is waiting, or the storage failed.
     pub async fn write(&self, writes: Vec<Write>) -> Result<Vec<Result<Written, Error>>, Error> {
+        self.renewed().await?.write_by_rules(writes).await
+    }
+
+    async fn write_by_rules(&self, writes: Vec<Write>) -> Result<Vec<Result<Written, Error>>, Error> {
         let limits = self.engine.limits();
         let mut resolved = Vec::with_capacity(writes.len());
         for write in writes {

@@ -80,16 +80,17 @@ impl Company {
     }
 
     /// The circle of the feed; one that begins at `since` if there is none.
-    pub(crate) fn circle(&mut self, db: &Database, feed: &Feed, since: Seq) -> Arc<Circle> {
+    pub(crate) fn circle(&mut self, feed: &Feed, since: Seq) -> Arc<Circle> {
         if let Some(circle) = self.circle.as_ref().filter(|circle| !circle.is_closed()) {
             return Arc::clone(circle);
         }
-        let circle = self.join(db, feed.beside(since));
+        let circle = self.join(feed.beside(since));
         self.circle = Some(Arc::clone(&circle));
         circle
     }
 
-    fn join(&self, db: &Database, feed: Feed) -> Arc<Circle> {
+    fn join(&self, feed: Feed) -> Arc<Circle> {
+        let db = feed.database().clone();
         let mut circles = self.circles.lock();
         let key = (db.uuid(), self.shape);
         if let Some(circle) = circles.get(&key).filter(|circle| !circle.is_closed()) {
@@ -99,7 +100,6 @@ impl Company {
         circles.insert(key, Arc::clone(&circle));
         drop(circles);
         let (circles, draining) = (Arc::clone(&self.circles), self.draining.clone());
-        let db = db.clone();
         let speaker = Speaker { db, feed, shape: self.shape, circle: Arc::clone(&circle), circles, draining };
         drop(self.tasks.spawn(speaker.speak()));
         circle
@@ -124,7 +124,8 @@ impl Circles {
 impl Speaker {
     async fn speak(mut self) {
         let mut out = Vec::new();
-        while self.changed().await {
+        // Those who listen were checked by the rules that the database had: now each has to be checked for itself.
+        while self.changed().await && self.db.is_current() {
             match self.read(&mut out).await {
                 Ok(()) => self.circle.say(&out, self.feed.since().get()).await,
                 Err(Error(error)) => {

@@ -96,7 +96,11 @@ impl feed::Feed for Run {
         if self.phase != Phase::Following || !self.out.is_empty() || self.draining.is_cancelled() {
             return None;
         }
-        let circle = self.company.as_mut()?.circle(&self.db, &self.feed, self.last);
+        // Whoever joins others isn't checked any more: one whose rights may have changed reads the next change alone.
+        if !self.feed.database().is_current() {
+            return None;
+        }
+        let circle = self.company.as_mut()?.circle(&self.feed, self.last);
         let (Wait::Timeout(quiet_max) | Wait::Heartbeat(quiet_max)) = self.params.wait;
         Some(Rest { circle, position: self.last.get(), quiet_since: self.quiet_since, quiet_max })
     }
