@@ -3,7 +3,10 @@
 use crate::{Absence, Attachment, AttachmentReader, Change, Database, DocRow, Error, rules::Purpose};
 use bytes::Bytes;
 use std::{borrow::Cow, ops::Range};
-use tidegate_access::user::{Author, visible_members};
+use tidegate_access::{
+    Error as AccessError,
+    user::{Author, visible_members},
+};
 use tidegate_revtree::{Body as Stored, Node, Tree};
 use tidegate_store::{DocumentState, Reader};
 use tidegate_types::{DocId, Rev, Seq};
@@ -141,7 +144,7 @@ impl Database {
                 Ok(Some(document)) => OpenRev::Found(Box::new(Document { history: Some(history.clone()), ..document })),
                 Ok(None) => OpenRev::Missing(rev),
                 // Whoever may not see it mustn't learn that it is there, nor which revisions it has.
-                Err(Error::Access(_)) => return which.of_nothing(),
+                Err(Error::Access(_) | Error::NotFound(_)) => return which.of_nothing(),
                 Err(error) => return Err(error),
             });
         }
@@ -184,7 +187,10 @@ impl Database {
         }
         let author = Author { user: self.caller.context(), security: &self.rules.security };
         let live = self.engine.live();
-        let shown = visible_members(document.id.as_str(), &document.members, author, &live.auth.public_fields)?;
+        let shown = visible_members(document.id.as_str(), &document.members, author, &live.auth.public_fields);
+        // The same error as for one that isn't there: whoever reads on must not treat them differently.
+        let is_hidden = matches!(shown, Err(AccessError::NotFound(_)));
+        let shown = if is_hidden { Err(Error::NotFound(Absence::Missing)) } else { shown.map_err(Error::from) }?;
         if let Cow::Owned(members) = shown {
             document.members = members.into();
             document.attachments.clear();

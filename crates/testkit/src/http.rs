@@ -128,6 +128,23 @@ impl Connection {
     /// As [`Client::request`].
     pub fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
         self.send(method, path, headers, body)?;
+        self.answer(method)
+    }
+
+    /// Waits until the server asks for the body of a request that expects to be asked.
+    ///
+    /// # Errors
+    /// When something else comes.
+    pub fn wait_for_continue(&mut self) -> io::Result<()> {
+        let head = Head::read_one(&mut self.reader)?;
+        if head.status == 100 { Ok(()) } else { Err(invalid(format!("not asked for a body but told {}", head.status))) }
+    }
+
+    /// Reads the whole answer to a request of this method that was sent by [`Connection::send_raw`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub fn answer(&mut self, method: &str) -> io::Result<Response> {
         let head = Head::read(&mut self.reader)?;
         let mut body = Vec::new();
         Body::new(&mut self.reader, head.framing(method)?).read_to_end(&mut body)?;

@@ -2,5 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on may panic")]
 
+mod cors;
+mod filters;
+mod functions;
+mod logins;
+mod paths;
+mod rights;
 mod routes;
 mod site;
+mod users;
+mod wizard;

@@ -78,7 +78,9 @@ impl Site {
         let mut text = format!("data = {:?}\n", folder.path().join("data"));
         // Few iterations: these tests are about who gets in, not about how hard passwords are to guess.
         text.push_str("[admins]\nroot = \"root\"\n[log]\nlevel = \"debug\"\n");
-        text.push_str("[config.couchdb]\nusers_db_security_editable = \"true\"\n");
+        if !config.contains("[config.couchdb]") {
+            text.push_str("[config.couchdb]\nusers_db_security_editable = \"true\"\n");
+        }
         if !config.contains("[config.chttpd_auth]") {
             text.push_str("[config.chttpd_auth]\niterations = \"2\"\n");
         }

@@ -1,0 +1,72 @@
+//! Rights that are taken away while a request goes on.
+
+use crate::site::{Site, Who};
+use std::time::Duration;
+use tidegate_testkit::http::Connection;
+
+const WITHOUT_ADA: &str = r#"{"admins":{"names":["keeper"]},"members":{"names":["somebody"]}}"#;
+
+#[test]
+fn a_feed_ends_for_who_is_no_member_any_more() {
+    for query in ["feed=continuous", "feed=eventsource", "feed=continuous&include_docs=true"] {
+        let site = Site::start("");
+        assert_eq!(site.ask(Who::Keeper, "PUT /db/before", "{}").status, 201);
+        let path = format!("/db/_changes?{query}&heartbeat=50");
+        let (mut adas, mut keepers) = (site.follow(Who::Ada, &path), site.follow(Who::Keeper, &path));
+        let row = |line: Option<String>| line.unwrap_or_default();
+        assert!(row(adas.next_row().unwrap()).contains("before"));
+        assert!(row(keepers.next_row().unwrap()).contains("before"));
+        assert_eq!(site.ask(Who::Keeper, "PUT /db/_security", WITHOUT_ADA).status, 200);
+        assert_eq!(site.ask(Who::Keeper, "PUT /db/after", "{}").status, 201);
+        let mut rest = String::new();
+        adas.set_silence(Duration::from_secs(10)).unwrap();
+        while let Ok(Some(line)) = adas.next_line() {
+            rest.push_str(&line);
+        }
+        assert!(!rest.contains("after"), "{query}: {rest}");
+        let seen = std::iter::from_fn(|| keepers.next_row().unwrap()).find(|line| line.contains("\"after\""));
+        assert!(seen.is_some(), "{query}");
+        // Those who may stay go on in company.
+        assert_eq!(site.ask(Who::Keeper, "PUT /db/later", "{}").status, 201);
+        let seen = std::iter::from_fn(|| keepers.next_row().unwrap()).find(|line| line.contains("\"later\""));
+        assert!(seen.is_some(), "{query}");
+    }
+}
+
+/// Sends a request but its last byte, does something, and sends that.
+fn slowly(site: &Site, line: &str, body: &str, meanwhile: impl FnOnce()) -> u16 {
+    let mut connection = Connection::open(site.client.address()).unwrap();
+    let (begin, end) = body.split_at(body.len() - 1);
+    let authorization = Who::Ada.authorization().unwrap();
+    let head = format!(
+        "{line} HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    connection.send_raw(head.as_bytes()).unwrap();
+    // The server asks for the body when it has let the request in.
+    connection.wait_for_continue().unwrap();
+    connection.send_raw(begin.as_bytes()).unwrap();
+    meanwhile();
+    connection.send_raw(end.as_bytes()).unwrap();
+    connection.answer(line.split(' ').next().unwrap()).unwrap().status
+}
+
+#[test]
+fn a_slow_upload_is_judged_when_it_is_written() {
+    for (line, body) in [
+        ("PUT /db/a", "{}"),
+        ("POST /db/_bulk_docs", r#"{"docs":[{"_id":"a"}]}"#),
+        ("PUT /db/_local/a", "{}"),
+        ("PUT /db/a/att", "{}"),
+    ] {
+        let site = Site::start("");
+        let revoke = || assert_eq!(site.ask(Who::Keeper, "PUT /db/_security", WITHOUT_ADA).status, 200);
+        assert_eq!(slowly(&site, line, body, revoke), 403, "{line}");
+        assert_eq!(site.ask(Who::Keeper, "GET /db/a", "").status, 404);
+    }
+    let site = Site::start("");
+    let guard = r#"{"validate_doc_update":"function (doc) { if (doc.bad) throw({forbidden: 'bad'}); }"}"#;
+    let install = || assert_eq!(site.ask(Who::Keeper, "PUT /db/_design/guard", guard).status, 201);
+    assert_eq!(slowly(&site, "PUT /db/a", r#"{"bad":true}"#, install), 403);
+}
