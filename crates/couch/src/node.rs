@@ -119,7 +119,17 @@ fn figures(cx: &Context, route: &NodeRoute) -> Answer {
             let content_type = HeaderValue::from_static("text/plain; version=2.0");
             Ok(respond::bytes(StatusCode::OK, content_type, observed.prometheus.into()))
         }
-        _ => Ok(json_value(
+        NodeRoute::System
+        | NodeRoute::Name
+        | NodeRoute::Config
+        | NodeRoute::ConfigReload
+        | NodeRoute::ConfigSection(_)
+        | NodeRoute::ConfigKey(..)
+        | NodeRoute::Versions
+        | NodeRoute::Smoosh
+        | NodeRoute::Restart
+        | NodeRoute::NoSuchNode(_)
+        | NodeRoute::Unknown => Ok(json_value(
             StatusCode::OK,
             &json!({
                 "uptime": observed.uptime_s,

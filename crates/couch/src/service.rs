@@ -55,8 +55,11 @@ pub(crate) struct Shared {
     pub(crate) feeds: Arc<Semaphore>,
     pub(crate) circles: Arc<Circles>,
     /// The rules for web pages, and the configuration that they were made of.
-    cors: RwLock<Option<(Arc<Live>, Option<Arc<Cors>>)>>,
+    cors: RwLock<Option<MadeCors>>,
 }
+
+/// The rules for web pages, if there are any, beside the configuration that they were made of.
+type MadeCors = (Arc<Live>, Option<Arc<Cors>>);
 
 impl Shared {
     fn cors(&self, live: &Arc<Live>) -> Option<Arc<Cors>> {

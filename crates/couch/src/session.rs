@@ -6,7 +6,7 @@ use crate::{
 };
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tidegate_engine::LoginForm;
 use tidegate_http::{Body, query::Query};
 
@@ -28,10 +28,8 @@ fn show(cx: &Context) -> Answer {
     if context.name.is_none() && cx.query()?.get("basic") == Some("true") {
         return Err(Error::unauthorized("Please login."));
     }
-    let mut info = json!({ "authentication_handlers": cx.engine.authentication_handlers() });
-    if let Some(handler) = context.handler {
-        info["authenticated"] = handler.as_str().into();
-    }
+    let mut info = Map::from_iter([("authentication_handlers".to_owned(), cx.engine.authentication_handlers().into())]);
+    info.extend(context.handler.map(|handler| ("authenticated".to_owned(), handler.as_str().into())));
     let user: Value = serde_json::from_str(&context.session_json())?;
     Ok(json_value(StatusCode::OK, &json!({ "ok": true, "userCtx": user, "info": info })))
 }
@@ -72,7 +70,7 @@ impl Form {
             let query = Query::parse(Some(text))?;
             query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
         } else if content_type.starts_with("application/json") {
-            let object: serde_json::Map<String, Value> = serde_json::from_slice(&body)?;
+            let object: Map<String, Value> = serde_json::from_slice(&body)?;
             object.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
         } else {
             let reason = "Content-Type must be 'application/x-www-form-urlencoded' or 'application/json'";
