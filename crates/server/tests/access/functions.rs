@@ -19,6 +19,9 @@ fn rev(answer: &Response) -> String {
     answer.header("etag").unwrap_or_else(|| panic!("{answer:?}")).trim_matches('"').to_owned()
 }
 
+/// Method and path, headers, body.
+type Request<'a> = (String, &'a [(&'a str, &'a str)], &'a str);
+
 const GUARD: &str = "function (doc, old, user, security) {
     if (doc.bad || (doc._deleted && old && old.bad)) throw({forbidden: 'bad'});
     if (doc.stranger) throw({unauthorized: 'who?'});
@@ -38,7 +41,7 @@ fn every_way_to_write_is_judged() {
         "\r\n--b\r\n\r\nx\r\n--b--\r\n"
     );
     let related_headers = [("content-type", "multipart/related; boundary=b")];
-    let writes: [(String, &[(&str, &str)], &str); 11] = [
+    let writes: [Request<'_>; 11] = [
         ("PUT /db/new".into(), &[json], r#"{"bad":true}"#),
         ("POST /db".into(), &[json], r#"{"_id":"new","bad":true}"#),
         ("PUT /db/new?new_edits=false".into(), &[json], r#"{"_rev":"1-a","bad":true}"#),
@@ -92,7 +95,7 @@ fn it_is_told_everything() {
         format!(r#""_id":"doc","_rev":"{first}","_revisions":{{"start":1,"ids":["{digest}"]}}"#),
         r#""_attachments":{"a":{"content_type":"text/plain","revpos":2,"digest":"md5-"#.to_owned(),
         r#""stub":true"#.to_owned(),
-        format!(r#","n":1}},{{"db":"db","name":"ada","roles":[]}}"#),
+        r#","n":1},{"db":"db","name":"ada","roles":[]}"#.to_owned(),
         r#"{"admins":{"names":["keeper"]},"members":{"names":["ada"]}}]"#.to_owned(),
     ] {
         assert!(text.contains(&part), "{part}\nin {text}");
