@@ -86,6 +86,7 @@ impl From<tidegate_engine::Error> for Error {
             ) => Self::bad_request(refusal.to_string()),
             E::Script(error) => error.into(),
             E::IllegalDocId(reason) => Self::illegal_docid(reason),
+            E::InvalidDesign(reason) => Self::new(StatusCode::BAD_REQUEST, "invalid_design_doc", reason),
             E::IllegalPartition(reason) => Self::new(StatusCode::BAD_REQUEST, "illegal_partition", reason),
             E::NotPartitioned => Self::bad_request("database is not partitioned"),
             E::NoDatabase(_) => Self::not_found("Database does not exist."),

@@ -14,6 +14,7 @@ mod error;
 mod list;
 mod local;
 mod node;
+mod partition;
 mod revisions;
 mod route;
 mod sequence;

@@ -16,7 +16,7 @@ pub(crate) use params::Docs;
 use params::{Params, Selection};
 use rows::Rows;
 use serde_json::Value;
-use tidegate_engine::Database;
+use tidegate_engine::{Database, Partition};
 use tidegate_http::{
     Body,
     respond::{self, Sender},
@@ -27,22 +27,46 @@ const ROWS_AT_ONCE: usize = 1_000;
 /// `query_limit` of a request with several queries.
 const QUERIES_MAX: usize = 100;
 
-pub(crate) async fn get(cx: &Context, db: &Database, listed: Listed) -> Answer {
-    answer(cx, db, listed, Params::of_query(&cx.query()?)?).await
+/// Which documents somebody asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) listed: Listed,
+    /// Of this partition alone.
+    pub(crate) partition: Option<&'a Partition>,
 }
 
-pub(crate) async fn post(cx: &Context, db: &Database, listed: Listed, body: Incoming) -> Answer {
+impl Asked<'_> {
+    fn params(self) -> Params {
+        let mut params = Params::new();
+        params.partition = self.partition.map(|partition| partition.as_str().to_owned());
+        params
+    }
+}
+
+impl From<Listed> for Asked<'_> {
+    fn from(listed: Listed) -> Self {
+        Self { listed, partition: None }
+    }
+}
+
+pub(crate) async fn get(cx: &Context, db: &Database, asked: Asked<'_>) -> Answer {
+    let mut params = asked.params();
+    params.read_query(&cx.query()?)?;
+    answer(cx, db, asked.listed, params).await
+}
+
+pub(crate) async fn post(cx: &Context, db: &Database, asked: Asked<'_>, body: Incoming) -> Answer {
     let body = cx.read_json(body).await?;
-    let mut params = Params::new();
+    let mut params = asked.params();
     if !body.is_empty() {
         params.read_body(&serde_json::from_slice(&body)?)?;
     }
     // Where both name a parameter, the query string counts. Source: `couch_mrview_http:parse_body_and_query`.
     params.read_query(&cx.query()?)?;
-    answer(cx, db, listed, params).await
+    answer(cx, db, asked.listed, params).await
 }
 
-pub(crate) async fn queries(cx: &Context, db: &Database, listed: Listed, body: Incoming) -> Answer {
+pub(crate) async fn queries(cx: &Context, db: &Database, asked: Asked<'_>, body: Incoming) -> Answer {
     let body: Value = serde_json::from_slice(&cx.read_json(body).await?)?;
     let queries = body.get("queries").and_then(Value::as_array);
     let queries = queries.ok_or(Error::bad_request("POST body must include `queries` parameter."))?;
@@ -54,9 +78,10 @@ pub(crate) async fn queries(cx: &Context, db: &Database, listed: Listed, body: I
         if index > 0 {
             out.extend_from_slice(b",\n");
         }
-        let mut params = Params::of_query(&cx.query()?)?;
+        let mut params = asked.params();
+        params.read_query(&cx.query()?)?;
         params.read_body(query)?;
-        let mut rows = Rows::open(db, listed, params, &mut out).await?;
+        let mut rows = Rows::open(db, asked.listed, params, &mut out).await?;
         while rows.write(ROWS_AT_ONCE, &mut out).await? {}
         out.pop(); // the line feed belongs behind the whole
     }

@@ -64,6 +64,22 @@ pub(crate) enum DatabaseRoute {
     Document(DocId),
     Local(DocId),
     Attachment(DocId, String),
+    /// A partition by the name in the path, legal or not, and what of it.
+    Partition(String, PartitionRoute),
+}
+
+/// What of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartitionRoute {
+    /// No partition is named.
+    Nameless,
+    Partition,
+    AllDocs,
+    AllDocsQueries,
+    /// CouchDB has it; Tidegate hasn't yet.
+    Later,
+    /// Nobody has it.
+    Unknown,
 }
 
 /// What begins with an underscore.
@@ -99,8 +115,8 @@ pub(crate) enum Listed {
     Local,
 }
 
-/// What this path names.
-pub(crate) fn parse(path: &str) -> Result<Route, Error> {
+/// What this path names. `plus` is what a plus in an id stands for.
+pub(crate) fn parse(path: &str, plus: Plus) -> Result<Route, Error> {
     let segments = Segments::parse(path)?;
     let Some((first, rest)) = segments.split_first() else { return Ok(Route::Server(ServerRoute::Welcome)) };
     if let Some(route) = server_route(first.text(), rest) {
@@ -109,9 +125,10 @@ pub(crate) fn parse(path: &str) -> Result<Route, Error> {
     let route = match rest {
         [] => DatabaseRoute::Database,
         [name] if name.text().is_empty() => DatabaseRoute::Database,
+        [name, rest @ ..] if name.text() == "_partition" => partition_route(rest, plus),
         [name, rest @ ..] => match endpoint(name.text(), rest) {
             Some(endpoint) => DatabaseRoute::Endpoint(endpoint),
-            None => document_route(&segments)?,
+            None => document_route(&segments, plus)?,
         },
     };
     Ok(Route::Database(first.text().to_owned(), route))
@@ -173,7 +190,7 @@ fn endpoint(name: &str, rest: &[Segment<'_>]) -> Option<Endpoint> {
         (Some(_) | None, _) => {}
     }
     let named = endpoint_named(name)?;
-    // Such as `_compact/DESIGN` and `_partition/P`.
+    // Such as `_compact/DESIGN`.
     Some(if rest.is_empty() { named } else { Endpoint::Later })
 }
 
@@ -194,16 +211,33 @@ fn endpoint_named(name: &str) -> Option<Endpoint> {
         "_sync_shards" => Endpoint::SyncShards,
         "_view_cleanup" => Endpoint::ViewCleanup,
         "_temp_view" => Endpoint::TempView,
-        "_auto_purge" | "_explain" | "_find" | "_index" | "_partition" | "_time_seq" => Endpoint::Later,
+        "_auto_purge" | "_explain" | "_find" | "_index" | "_time_seq" => Endpoint::Later,
         _ => return None,
     })
 }
 
+/// Source: `chttpd_db:handle_partition_req`.
+fn partition_route(rest: &[Segment<'_>], plus: Plus) -> DatabaseRoute {
+    let Some((name, rest)) = rest.split_first() else {
+        return DatabaseRoute::Partition(String::new(), PartitionRoute::Nameless);
+    };
+    let texts: Vec<&str> = rest.iter().map(Segment::text).collect();
+    let route = match texts.as_slice() {
+        [] => PartitionRoute::Partition,
+        ["_all_docs"] => PartitionRoute::AllDocs,
+        ["_all_docs", "queries"] => PartitionRoute::AllDocsQueries,
+        ["_find" | "_explain", ..] => PartitionRoute::Later,
+        ["_design", _, function, ..] if function.starts_with('_') => PartitionRoute::Later,
+        _ => PartitionRoute::Unknown,
+    };
+    DatabaseRoute::Partition(name.decoded(plus).into_owned(), route)
+}
+
 /// A document, or something of one. `_design/d` and `_design%2Fd` are the same document.
-fn document_route(segments: &Segments<'_>) -> Result<DatabaseRoute, Error> {
-    let name = segments.get(1).map(|segment| segment.decoded(Plus::Space)).unwrap_or_default();
+fn document_route(segments: &Segments<'_>, plus: Plus) -> Result<DatabaseRoute, Error> {
+    let name = segments.get(1).map(|segment| segment.decoded(plus)).unwrap_or_default();
     let (id, next) = match (&*name, segments.get(2)) {
-        ("_design" | "_local", Some(second)) => (format!("{name}/{}", second.decoded(Plus::Space)), 3),
+        ("_design" | "_local", Some(second)) => (format!("{name}/{}", second.decoded(plus)), 3),
         ("_design" | "_local", None) => (format!("{name}/"), 3),
         _ => (name.into_owned(), 2), // `_design%2Fd` is one segment
     };
@@ -235,6 +269,10 @@ mod tests {
 
     fn id(text: &str) -> DocId {
         text.parse().unwrap()
+    }
+
+    fn parse(path: &str) -> Result<Route, Error> {
+        super::parse(path, Plus::Space)
     }
 
     fn check(path: &str, expected: DatabaseRoute) {
@@ -274,6 +312,25 @@ mod tests {
         check("/db/_local_docs/queries", DatabaseRoute::Endpoint(Endpoint::ListQueries(Listed::Local)));
         check("/db/_find", DatabaseRoute::Endpoint(Endpoint::Later));
         check("/db/_temp_view", DatabaseRoute::Endpoint(Endpoint::TempView));
+    }
+
+    #[test]
+    fn partitions() {
+        let check = |path: &str, name: &str, route| check(path, DatabaseRoute::Partition(name.to_owned(), route));
+        check("/db/_partition", "", PartitionRoute::Nameless);
+        check("/db/_partition/a%2Fb", "a/b", PartitionRoute::Partition);
+        check("/db/_partition//_all_docs", "", PartitionRoute::AllDocs);
+        check("/db/_partition/p/_all_docs/queries", "p", PartitionRoute::AllDocsQueries);
+        check("/db/_partition/p/_design/d/_view/v", "p", PartitionRoute::Later);
+        check("/db/_partition/p/_find", "p", PartitionRoute::Later);
+        check("/db/_partition/p/x", "p", PartitionRoute::Unknown);
+        check("/db/_partition/p/_design/d", "p", PartitionRoute::Unknown);
+    }
+
+    #[test]
+    fn a_plus_is_what_the_configuration_says() {
+        let route = super::parse("/db/a+b", Plus::Literal).unwrap();
+        assert_eq!(route, Route::Database("db".to_owned(), DatabaseRoute::Document(id("a+b"))));
     }
 
     #[test]

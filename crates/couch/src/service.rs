@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     list, local,
     node::{self, Observe},
-    revisions,
+    partition, revisions,
     route::{self, DatabaseRoute, Endpoint, Route, ServerRoute},
     server, session,
     uuids::Uuids,
@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 use tidegate_engine::{Caller, Credentials, Database, Engine, Live, ValidUser};
-use tidegate_http::{Arrival, Body, cors::Cors};
+use tidegate_http::{Arrival, Body, cors::Cors, path::Plus};
 use tidegate_types::{DbName, DbNameError, DocId};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -110,7 +110,12 @@ impl Couch {
     }
 
     async fn answer(&self, request: Arc<Head>, live: &Arc<Live>, body: Incoming) -> Answer {
-        let route = route::parse(request.uri.path())?;
+        let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        if target as u64 > live.uri_length_max {
+            return Err(Error::new(http::StatusCode::URI_TOO_LONG, "too_long", "the request uri is too long"));
+        }
+        let plus = if live.decode_plus_to_space.is_on() { Plus::Space } else { Plus::Literal };
+        let route = route::parse(request.uri.path(), plus)?;
         let (caller, cookie) = self.authenticate(&request, live, &route).await?;
         let (engine, shared) = (self.engine.clone(), Arc::clone(&self.shared));
         let (tasks, draining, live) = (self.tasks.clone(), self.draining.clone(), Arc::clone(live));
@@ -227,6 +232,7 @@ async fn answer_database(cx: &Context, name: &str, route: DatabaseRoute, body: I
             "POST" => Box::pin(document::write::post(cx, &db, body)).await,
             _ => Err(Error::method_not_allowed("DELETE,GET,HEAD,POST,PUT")),
         },
+        DatabaseRoute::Partition(name, route) => Box::pin(partition::answer(cx, &db, (&name, route), body)).await,
         DatabaseRoute::Endpoint(endpoint) => answer_endpoint(cx, &db, endpoint, body).await,
     }
 }
@@ -234,9 +240,9 @@ async fn answer_database(cx: &Context, name: &str, route: DatabaseRoute, body: I
 async fn answer_endpoint(cx: &Context, db: &Database, route: Endpoint, body: Incoming) -> Answer {
     use Endpoint as R;
     match (route, cx.request.method.as_str()) {
-        (R::List(listed), "GET" | "HEAD") => Box::pin(list::get(cx, db, listed)).await,
-        (R::List(listed), "POST") => Box::pin(list::post(cx, db, listed, body)).await,
-        (R::ListQueries(listed), "POST") => Box::pin(list::queries(cx, db, listed, body)).await,
+        (R::List(listed), "GET" | "HEAD") => Box::pin(list::get(cx, db, listed.into())).await,
+        (R::List(listed), "POST") => Box::pin(list::post(cx, db, listed.into(), body)).await,
+        (R::ListQueries(listed), "POST") => Box::pin(list::queries(cx, db, listed.into(), body)).await,
         (R::Changes, "GET" | "HEAD") => Box::pin(changes::get(cx, db)).await,
         (R::Changes, "POST") => Box::pin(changes::post(cx, db, body)).await,
         (R::BulkDocs, "POST") => Box::pin(document::bulk_docs::post(cx, db, body)).await,

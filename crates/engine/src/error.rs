@@ -25,6 +25,9 @@ pub enum Error {
     /// A document of this id can't stand in this database.
     #[error("{0}")]
     IllegalDocId(&'static str),
+    /// A member of a design document isn't what it must be.
+    #[error("{0}")]
+    InvalidDesign(String),
     /// No partition can have this name.
     #[error("{0}")]
     IllegalPartition(&'static str),

@@ -2,9 +2,10 @@
 //!
 //! Source: `couch_db:validate_doc_update`, `fabric_doc_update`.
 
-use crate::{Database, Error, rules::Purpose};
+use crate::{Database, Error, designs, rules::Purpose};
 use tidegate_access::user::Author;
 use tidegate_store::Edit;
+use tidegate_types::DocKind;
 
 impl Database {
     /// Checks edits, and makes of them what is stored. Those that may not be are errors then.
@@ -31,6 +32,9 @@ impl Database {
                 // Boxed: it is large, and rare.
                 Box::pin(self.engine.inner.prepare_user(&self.store, author, edit)).await?;
             }
+        }
+        if edit.id.kind() == DocKind::Design && !edit.deleted {
+            return Box::pin(designs::check(|| self.engine.scripts().cloned(), edit)).await;
         }
         if self.rules.validators.is_empty() {
             return Ok(());

@@ -9,6 +9,7 @@ mod attachments;
 mod caller;
 mod config;
 mod database;
+mod designs;
 mod document;
 mod engine;
 mod error;
@@ -35,12 +36,12 @@ pub use error::{Absence, Error};
 pub use feed::Feed;
 pub use limits::Limits;
 pub use logins::{Credentials, Login, LoginForm};
-pub use partition::check as check_partition;
+pub use partition::{Partition, check as check_partition};
 pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx};
 pub use tidegate_kv::{Health, Stats};
 pub use tidegate_script::{Error as ScriptError, Pool, Program};
 pub use tidegate_store::{
     Attachment, AttachmentDigest, Change, DatabaseInfo, DocRange, DocRow, Encoding, FeedEnd, LocalDocument, Order,
-    Purged, Written,
+    Purged, Usage, Written,
 };
 pub use write::{AttachmentContent, AttachmentWrite, Placement, Write};

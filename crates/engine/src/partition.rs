@@ -2,8 +2,64 @@
 //!
 //! Source: `couch_partition`.
 
-use crate::Error;
+use crate::{Database, Error, Layout};
+use std::ops::Bound;
+use tidegate_store::{DocRange, Order, Usage};
 use tidegate_types::{DocId, DocKind};
+
+/// The name of a partition of a database that has them: only [`Database::partition`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition(String);
+
+impl Partition {
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Below the ids of its documents.
+    pub fn start(&self) -> String {
+        format!("{}:", self.0)
+    }
+
+    /// Above the ids of its documents.
+    pub fn end(&self) -> String {
+        format!("{};", self.0)
+    }
+
+    /// Whether a document is in it.
+    pub fn holds(&self, id: &DocId) -> bool {
+        id.as_str().strip_prefix(self.0.as_str()).is_some_and(|rest| rest.starts_with(':'))
+    }
+}
+
+impl Database {
+    /// The partition of this name; it needn't hold anything.
+    ///
+    /// # Errors
+    /// [`Error::NotPartitioned`], [`Error::IllegalPartition`].
+    pub fn partition(&self, name: &str) -> Result<Partition, Error> {
+        match self.layout() {
+            Layout::Whole => Err(Error::NotPartitioned),
+            Layout::Partitioned => check(name).map(|()| Partition(name.to_owned())),
+        }
+    }
+
+    /// Rows of one list, of a partition or of the whole.
+    pub fn query_limit(&self, of: Option<&Partition>) -> u64 {
+        let live = self.engine.live();
+        if of.is_some() { live.partition_query_limit } else { live.query_limit }
+    }
+
+    /// What a partition takes. All of its documents are read.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn partition_usage(&self, partition: &Partition) -> Result<Usage, Error> {
+        let (start, end) = (Bound::Included(partition.start()), Bound::Excluded(partition.end()));
+        Ok(self.store.reader()?.usage(&DocRange { start, end, order: Order::Ascending }).await?)
+    }
+}
 
 /// Whether an id may stand in a partitioned database.
 pub(crate) fn check_doc_id(id: &DocId) -> Result<(), Error> {
@@ -56,5 +112,17 @@ mod tests {
         assert_eq!(refusal("p:_a").unwrap(), "Only reserved document ids may start with underscore.");
         assert!(check("a:b").is_err());
         assert!(check("_a").is_err());
+    }
+
+    #[test]
+    fn a_partition_holds_what_begins_with_its_name_and_a_colon() {
+        let partition = Partition("p".to_owned());
+        let holds = |id: &str| {
+            let held = partition.holds(&id.parse().unwrap());
+            assert_eq!(held, *partition.start() <= *id && *id < *partition.end(), "{id}");
+            held
+        };
+        assert!(holds("p:a") && holds("p:"));
+        assert!(!holds("p") && !holds("pp:a") && !holds("p;") && !holds("o:a") && !holds("_design/p:a"));
     }
 }

@@ -27,6 +27,7 @@ mod record;
 mod ring;
 mod settings;
 mod upload;
+mod usage;
 
 pub use all_docs::{DocRange, DocRow, Listing, Order};
 pub use attachment::AttachmentReader;
@@ -43,3 +44,4 @@ pub use read::{Body, DocumentState, Reader, Winner};
 pub use record::rewrite_as_each;
 pub use record::{Attachment, AttachmentDigest, Encoding};
 pub use upload::{Staged, Upload};
+pub use usage::Usage;

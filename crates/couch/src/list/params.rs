@@ -21,6 +21,8 @@ pub(crate) struct Params {
     pub(crate) limit: usize,
     pub(crate) skip: usize,
     pub(crate) update_seq: bool,
+    /// The one partition that is asked for.
+    pub(crate) partition: Option<String>,
     pub(crate) docs: Docs,
 }
 
@@ -77,11 +79,13 @@ impl Params {
             limit: usize::MAX,
             skip: 0,
             update_seq: false,
+            partition: None,
             docs: Docs::default(),
         }
     }
 
-    pub(crate) fn of_query(query: &Query<'_>) -> Result<Self, Error> {
+    #[cfg(test)]
+    fn of_query(query: &Query<'_>) -> Result<Self, Error> {
         let mut params = Self::new();
         params.read_query(query)?;
         Ok(params)
@@ -120,7 +124,25 @@ impl Params {
             "limit" => self.limit = count(&value()?)?,
             "skip" => self.skip = count(&value()?)?,
             "update_seq" => self.update_seq = flag(&value()?)?,
+            "partition" => {
+                let Value::String(name) = value()? else {
+                    return Err(Error::query_parse("Invalid value for `partition`."));
+                };
+                self.partition = Some(name);
+            }
             _ => drop(self.docs.read(name, || flag(&value()?))?),
+        }
+        Ok(())
+    }
+
+    /// Takes the greatest limit where there is none, and refuses a greater one.
+    pub(crate) fn check_limit(&mut self, limit_max: u64) -> Result<(), Error> {
+        let limit_max = usize::try_from(limit_max).unwrap_or(usize::MAX);
+        if self.limit == usize::MAX {
+            self.limit = limit_max;
+        }
+        if self.limit > limit_max {
+            return Err(Error::query_parse(format!("Limit is too large, must not exceed {limit_max}")));
         }
         Ok(())
     }

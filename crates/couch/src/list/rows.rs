@@ -7,7 +7,7 @@ use super::{
 use crate::{database::wire_seq, document::render::render, error::Error, local, route::Listed};
 use serde_json::Value;
 use std::collections::VecDeque;
-use tidegate_engine::{Database, Detail, DocRange, DocRow, DocumentList, LocalDocument, Which};
+use tidegate_engine::{Database, Detail, DocRange, DocRow, DocumentList, LocalDocument, Partition, Which};
 use tidegate_json::write_string;
 use tidegate_types::{DocId, DocKind};
 
@@ -25,6 +25,30 @@ enum Source {
     Locals(VecDeque<LocalDocument>),
 }
 
+/// Which documents a list may hold.
+struct Wanted {
+    listed: Listed,
+    partition: Option<Partition>,
+}
+
+impl Wanted {
+    fn holds(&self, id: &DocId) -> bool {
+        let is_listed = self.listed == Listed::All || id.kind() == DocKind::Design;
+        is_listed && self.partition.as_ref().is_none_or(|partition| partition.holds(id))
+    }
+}
+
+/// The partition that is asked for.
+fn partition(db: &Database, params: &Params) -> Result<Option<Partition>, Error> {
+    let Some(name) = &params.partition else { return Ok(None) };
+    match db.partition(name) {
+        Err(tidegate_engine::Error::NotPartitioned) => {
+            Err(Error::query_parse("`partition` parameter is not supported on this db"))
+        }
+        partition => Ok(Some(partition?)),
+    }
+}
+
 /// Local documents listed at the most.
 const LOCALS_MAX: usize = 100_000;
 
@@ -36,16 +60,20 @@ impl Rows {
         mut params: Params,
         out: &mut Vec<u8>,
     ) -> Result<Self, Error> {
-        let (first, last) = match listed {
-            Listed::All => (None, None),
-            Listed::Design => (Some("_design/"), Some("_design0")),
-            Listed::Local => (Some("_local/"), Some("_local0")),
+        let partition = partition(db, &params)?;
+        params.check_limit(db.query_limit(partition.as_ref()))?;
+        let (first, last) = match (listed, &partition) {
+            (Listed::All, None) => (None, None),
+            (Listed::All, Some(partition)) => (Some(partition.start()), Some(partition.end())),
+            (Listed::Design, _) => (Some("_design/".to_owned()), Some("_design0".to_owned())),
+            (Listed::Local, _) => (Some("_local/".to_owned()), Some("_local0".to_owned())),
         };
-        let selection = params.selection(first, last)?;
+        let selection = params.selection(first.as_deref(), last.as_deref())?;
+        let wanted = Wanted { listed, partition };
         let source = match listed {
             Listed::Local => Self::open_local(db, selection, &params, out).await?,
             Listed::All | Listed::Design if is_by_key(&selection) => {
-                Self::open_keys(db, listed, selection, &params, out).await?
+                Self::open_keys(db, &wanted, selection, &params, out).await?
             }
             Listed::All | Listed::Design => Self::open_range(db, listed, selection, &mut params, out).await?,
         };
@@ -74,15 +102,14 @@ impl Rows {
 
     async fn open_keys(
         db: &Database,
-        listed: Listed,
+        wanted: &Wanted,
         selection: Selection,
         params: &Params,
         out: &mut Vec<u8>,
     ) -> Result<Source, Error> {
         let Selection::Keys(keys) = selection else { return Ok(Source::Keys(VecDeque::new())) };
         let keys: Vec<Value> = keys.into_iter().skip(params.skip).take(params.limit).collect();
-        let wanted = |id: &DocId| listed == Listed::All || id.kind() == DocKind::Design;
-        let ids: Vec<Option<DocId>> = keys.iter().map(|key| id_of(key).filter(wanted)).collect();
+        let ids: Vec<Option<DocId>> = keys.iter().map(|key| id_of(key).filter(|id| wanted.holds(id))).collect();
         let known: Vec<DocId> = ids.iter().flatten().cloned().collect();
         let (info, found) = db.rows(&known).await?;
         let mut found = found.into_iter();

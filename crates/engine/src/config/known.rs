@@ -47,6 +47,7 @@ const KNOWN: &[(&[&str], &str, Expected)] = &[
     (&["chttpd", "httpd"], "enable_cors", Flag),
     (&["chttpd"], "max_db_number_for_dbs_info_req", Integer),
     (&["chttpd"], "max_http_request_size", Integer),
+    (&["chttpd"], "max_uri_length", Integer),
     (&["chttpd", "chttpd_auth", "couch_httpd_auth"], "require_valid_user", Flag),
     (&["chttpd"], "require_valid_user_except_for_up", Flag),
     (&["chttpd", "httpd"], "WWW-Authenticate", Text("a challenge")),
@@ -94,6 +95,8 @@ const KNOWN: &[(&[&str], &str, Expected)] = &[
     (&["replicator"], "max_churn", Integer),
     (&["replicator"], "max_jobs", Integer),
     (&["replicator"], "retries_per_request", Integer),
+    (&["query_server_config"], "partition_query_limit", Integer),
+    (&["query_server_config"], "query_limit", Integer),
     (&["uuids"], "max_count", Integer),
 ];
 

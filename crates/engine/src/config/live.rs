@@ -38,6 +38,12 @@ pub struct Live {
     pub uuids_max: u64,
     /// Databases in one `_dbs_info`.
     pub dbs_info_max: u64,
+    /// Rows of one list.
+    pub query_limit: u64,
+    /// Rows of one list of a partition.
+    pub partition_query_limit: u64,
+    /// Bytes of a request's path and query.
+    pub uri_length_max: u64,
     /// Documents, and revisions, in one `_purge`.
     pub purge_documents_max: u64,
     /// See `purge_documents_max`.
@@ -109,6 +115,9 @@ impl Live {
             script_timeout: Duration::from_millis(integer("couchdb", "os_process_timeout", 5_000)?.clamp(10, 60_000)),
             uuids_max: integer("uuids", "max_count", 1_000)?,
             dbs_info_max: integer("chttpd", "max_db_number_for_dbs_info_req", 100)?,
+            query_limit: integer("query_server_config", "query_limit", u64::MAX)?,
+            partition_query_limit: integer("query_server_config", "partition_query_limit", u64::MAX)?,
+            uri_length_max: integer("chttpd", "max_uri_length", u64::MAX)?,
             purge_documents_max: integer("purge", "max_document_id_number", 100)?,
             purge_revs_max: integer("purge", "max_revisions_number", 100_000)?,
         })
