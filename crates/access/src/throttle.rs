@@ -97,6 +97,11 @@ impl Throttle {
         Self { options, failures: Recent::new(Bounds { entries_max, lifetime }) }
     }
 
+    /// Changes what happens after how many failures; those that were counted count on.
+    pub fn set_rule(&mut self, lockout: Lockout, failures_max: u32) {
+        self.options = ThrottleOptions { lockout, failures_max, ..self.options };
+    }
+
     /// How an attempt stands.
     pub fn standing(&self, attempt: Attempt<'_>, now: Instant) -> Standing {
         let is_over =

@@ -15,8 +15,6 @@ use tidegate_http::{
 use tidegate_types::DbName;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-const X_FORWARDED_HOST: header::HeaderName = header::HeaderName::from_static("x-forwarded-host");
-
 /// What a handler answers.
 pub(crate) type Answer = Result<Response<Body>, Error>;
 
@@ -66,9 +64,9 @@ impl Context {
         self.request.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// An id for a document that has none: 32 hexadecimal digits, each greater than the one before.
+    /// An id for a document that has none, made as the configuration says.
     pub(crate) fn new_uuid(&self) -> String {
-        self.shared.uuids.next()
+        self.shared.uuids.next(&self.live.uuids, self.engine.now())
     }
 
     /// `http://host:port`, as the client knows us: through a proxy, as that says.
@@ -78,8 +76,12 @@ impl Context {
 
     /// `host:port`, as the client knows us. Source: `couch_httpd:host_for_request`.
     pub(crate) fn host(&self) -> &str {
-        let forwarded = self.header(X_FORWARDED_HOST).or_else(|| self.header(header::HOST));
-        forwarded.or(self.request.uri.authority().map(http::uri::Authority::as_str)).unwrap_or("localhost")
+        let forwarded = self.request.headers.get(self.live.forwarded_host.as_str());
+        let forwarded = forwarded.and_then(|value| value.to_str().ok());
+        forwarded
+            .or_else(|| self.header(header::HOST))
+            .or(self.request.uri.authority().map(http::uri::Authority::as_str))
+            .unwrap_or("localhost")
     }
 
     /// Refuses a body that isn't declared as JSON.

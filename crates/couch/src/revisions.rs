@@ -11,8 +11,6 @@ use tidegate_engine::Database;
 use tidegate_json::{Limits, Members, read_string, write_string};
 use tidegate_types::{DocId, Rev};
 
-/// `purge/max_document_id_number`.
-const PURGED_DOCUMENTS_MAX: usize = 100;
 /// Documents in one `_revs_diff`.
 const OFFERED_DOCUMENTS_MAX: usize = 100_000;
 
@@ -68,7 +66,15 @@ pub(crate) async fn set_purged_infos_limit(cx: &Context, db: &Database, body: In
 }
 
 pub(crate) async fn purge(cx: &Context, db: &Database, body: Incoming) -> Answer {
-    let requests = parse(&cx.read_json(body).await?, PURGED_DOCUMENTS_MAX)?;
+    let limit = |max: u64| usize::try_from(max).unwrap_or(usize::MAX);
+    let (documents_max, revs_max) = (limit(cx.live.purge_documents_max), limit(cx.live.purge_revs_max));
+    let requests = parse(&cx.read_json(body).await?, documents_max)?;
+    if requests.iter().map(|(_, revs)| revs.len()).sum::<usize>() > revs_max {
+        return Err(Error::bad_request(format!("Exceeded maximum number of revisions: {revs_max}.")));
+    }
+    for (id, _) in &requests {
+        db.check_doc_id(id)?;
+    }
     let mut out = b"{\"purge_seq\":null,\"purged\":{".to_vec();
     for purged in db.purge(requests).await? {
         write_name(&mut out, &purged.id);

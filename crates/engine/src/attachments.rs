@@ -9,9 +9,6 @@ use flate2::{
 use std::io::Write as _;
 use tidegate_store::{Staged, Upload};
 
-/// CouchDB's `attachment_compression_level`.
-const COMPRESSION_LEVEL: u32 = 8;
-
 /// What zlib, and so CouchDB, writes into a gzip header: digests of short texts agree with CouchDB's then.
 const UNIX: u8 = 3;
 
@@ -71,11 +68,12 @@ impl Database {
     /// Begins to take in content that comes in this encoding. Plain content of a compressible type is stored
     /// compressed, as CouchDB does.
     pub fn upload(&self, content_type: &str, encoding: Encoding) -> AttachmentUpload {
+        let compression = &self.engine.live().compression;
         let packing = match encoding {
             Encoding::Gzip => Packing::Packed(GzDecoder::new(Count(0))),
-            Encoding::Identity if is_compressible(content_type) => {
+            Encoding::Identity if compression.is_for(content_type) => {
                 let header = GzBuilder::new().operating_system(UNIX);
-                Packing::Pack(header.write(Vec::new(), Compression::new(COMPRESSION_LEVEL)))
+                Packing::Pack(header.write(Vec::new(), Compression::new(compression.level)))
             }
             Encoding::Identity => Packing::None,
         };
@@ -184,27 +182,5 @@ impl StagedAttachment {
     /// Bytes of the content, unpacked.
     pub fn length(&self) -> u64 {
         self.length
-    }
-}
-
-/// CouchDB's `compressible_types`: text/*, and application/javascript, json, xml.
-fn is_compressible(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media_type.starts_with("text/")
-        || ["application/javascript", "application/json", "application/xml"].contains(&media_type.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_compressible;
-
-    #[test]
-    fn text_is_compressible() {
-        for content_type in ["text/plain", "Text/HTML; charset=utf-8", "application/json", "application/xml;x=y"] {
-            assert!(is_compressible(content_type), "{content_type}");
-        }
-        for content_type in ["image/png", "application/octet-stream", "application/jsonx", ""] {
-            assert!(!is_compressible(content_type), "{content_type}");
-        }
     }
 }

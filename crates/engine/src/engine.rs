@@ -93,6 +93,11 @@ impl Engine {
         Ok(engine)
     }
 
+    /// What time it is.
+    pub fn now(&self) -> SystemTime {
+        (self.inner.clock)()
+    }
+
     /// Who this server is.
     pub fn identity(&self) -> &Identity {
         &self.inner.identity

@@ -27,7 +27,8 @@ mod write;
 pub use attachments::{AttachmentReader, AttachmentUpload, StagedAttachment};
 pub use caller::Caller;
 pub use config::{
-    BadValue, CorsRules, DefaultSecurity, Expected, Flag, Live, Persistence, Refusal, Sections, ValidUser,
+    BadValue, Compression, CorsRules, DefaultSecurity, Expected, Flag, Live, Persistence, Refusal, Sections,
+    UuidAlgorithm, ValidUser,
 };
 pub use database::{Database, DocumentList, RevsDiff};
 pub use document::{Availability, Detail, Document, History, OpenRev, OpenRevs, Which};

@@ -196,7 +196,11 @@ impl Engine {
         let account = self.account(auth, form.name).await?;
         let salt = account.as_ref().map(|account| account.password.salt()).unwrap_or_default();
         let attempt = Attempt { peer, name: form.name, salt };
-        let standing = lock(&logins.throttle).standing(attempt, now);
+        let standing = {
+            let mut throttle = lock(&logins.throttle);
+            throttle.set_rule(auth.lockout.0, auth.lockout.1);
+            throttle.standing(attempt, now)
+        };
         if standing == Standing::Watched {
             tracing::warn!(name = form.name, %peer, "too many logins have failed");
         }

@@ -34,6 +34,17 @@ impl Partition {
 }
 
 impl Database {
+    /// Checks that a document of this id can stand in the database.
+    ///
+    /// # Errors
+    /// [`Error::IllegalDocId`], [`Error::IllegalPartition`].
+    pub fn check_doc_id(&self, id: &DocId) -> Result<(), Error> {
+        match self.layout() {
+            Layout::Whole => Ok(()),
+            Layout::Partitioned => check_doc_id(id),
+        }
+    }
+
     /// The partition of this name; it needn't hold anything.
     ///
     /// # Errors

@@ -73,7 +73,8 @@ impl Rules {
             Some(text) if text == PARTITIONED => Layout::Partitioned,
             Some(_) | None => Layout::Whole,
         };
-        let (purpose, validators) = (Purpose::of(store.name()), validators::load(store).await?);
+        let purpose = if *store.name() == live.auth.users_db { Purpose::Users } else { Purpose::of(store.name()) };
+        let validators = validators::load(store).await?;
         Ok(Self { version, live, security, layout, purpose, validators })
     }
 

@@ -14,7 +14,7 @@ use tidegate_access::{
 };
 use tidegate_json::{Limits, scan_document};
 use tidegate_store::{Database, Edit, History};
-use tidegate_types::{DbName, DocId, DocKind, Rev};
+use tidegate_types::{DocId, DocKind, Rev};
 
 /// Users whose documents are kept at hand.
 const RECORDS_MAX: usize = 10_000;
@@ -42,7 +42,7 @@ impl Inner {
     /// What the document of a user says; `None` if there is none.
     pub(crate) async fn user_record(&self, name: &UserName) -> Result<Option<UserRecord>, Error> {
         let Ok(id) = format!("{ID_PREFIX}{name}").parse::<DocId>() else { return Ok(None) };
-        let users = match self.store.database(&DbName::users()).await {
+        let users = match self.store.database(&self.config.live().auth.users_db).await {
             Err(tidegate_store::Error::NoDatabase(_)) => return Ok(None),
             users => users?,
         };
@@ -75,7 +75,7 @@ impl Inner {
 
     async fn try_strengthen(&self, auth: &Auth, account: &Account, password: &str) -> Result<(), Error> {
         let Ok(id) = format!("{ID_PREFIX}{}", account.name).parse::<DocId>() else { return Ok(()) };
-        let users = self.store.database(&DbName::users()).await?;
+        let users = self.store.database(&self.config.live().auth.users_db).await?;
         let reader = users.reader()?;
         let Some(winner) = reader.winner(&id).await? else { return Ok(()) };
         let Some(seq) = winner.body else { return Ok(()) };

@@ -12,6 +12,8 @@ use crate::{Error, Role, session::unix_s};
 pub struct TokenRules {
     required: Vec<Required>,
     roles: RolesClaim,
+    /// The names of the algorithms that a token may be signed with; all that are known where there is no list.
+    algorithms: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ enum RolesClaim {
 impl Default for TokenRules {
     /// `exp` is required, roles are in `_couchdb.roles`.
     fn default() -> Self {
-        Self { required: vec![Required::Exp], roles: RolesClaim::Name("_couchdb.roles".to_owned()) }
+        Self { required: vec![Required::Exp], roles: RolesClaim::Name("_couchdb.roles".to_owned()), algorithms: None }
     }
 }
 
@@ -55,6 +57,12 @@ impl TokenRules {
             rest = after;
         }
         Ok(Self { required, ..Self::default() })
+    }
+
+    /// The same with tokens refused that aren't signed with one of these algorithms (`allowed_algorithms`).
+    #[must_use]
+    pub fn with_algorithms(self, names: Vec<String>) -> Self {
+        Self { algorithms: Some(names), ..self }
     }
 
     /// The same with roles in the top-level claim of this name (`roles_claim_name`).
@@ -92,7 +100,9 @@ impl TokenRules {
             }
         }
         let algorithm = header.get("alg").ok_or_else(|| Error::bad_request("Missing alg header parameter"))?;
-        let algorithm = algorithm.as_str().and_then(Algorithm::parse);
+        let is_allowed =
+            |name: &&str| self.algorithms.as_ref().is_none_or(|names| names.iter().any(|known| known == name));
+        let algorithm = algorithm.as_str().filter(is_allowed).and_then(Algorithm::parse);
         algorithm.ok_or_else(|| Error::bad_request("Invalid alg header parameter"))
     }
 

@@ -60,6 +60,12 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
     if batch.atomicity == Atomicity::AllOrNothing && batch.edits == Edits::Made {
         return Ok(json(StatusCode::EXPECTATION_FAILED, refuse_all(&batch.entries)));
     }
+    // One id that can't be here refuses all. Source: `chttpd_db:db_req`, `couch_doc:validate_docid`.
+    for entry in &batch.entries {
+        if let Entry::Document(id, _) = entry {
+            db.check_doc_id(id)?;
+        }
+    }
     let has_attachments = batch.entries.iter().any(Entry::has_attachments);
     let rows = if has_attachments {
         let db = db.clone();

@@ -210,6 +210,11 @@ impl Rows {
     }
 
     async fn found(&mut self, raw_id: &[u8], ask: Ask, out: &mut Pieces) -> Result<(), Error> {
+        if let Err(error) = self.db.check_doc_id(&ask.id) {
+            let rev = ask.rev.map_or_else(|| "null".to_owned(), |rev| format!("\"{rev}\""));
+            self.refusal((raw_id, rev.as_bytes()), &error.into(), out);
+            return Ok(());
+        }
         let which = match ask.rev {
             None => OpenRevs::All,
             Some(rev) if self.latest => OpenRevs::LatestOf(vec![rev]),

@@ -1,15 +1,20 @@
 //! What the configuration says of logging in.
 
-use super::{Refusal, Sections, sections::Flag};
+use super::{
+    Expected, Refusal, Sections,
+    sections::{Flag, bad},
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 use tidegate_access::{
-    AdminPassword, CookieDomain, Cookies, Hashing, Keyring, Lifetime, MacAlgorithm, Networks, Prf, ProxyRule,
-    RemoteUser, Salt, SameSite, Sessions, StoredPassword, TokenKeys, TokenRules, Tokens, user::PublicFields,
+    AdminPassword, CookieDomain, Cookies, Hashing, Keyring, Lifetime, Lockout, MacAlgorithm, Networks, Prf, ProxyRule,
+    RemoteUser, Salt, SameSite, Sessions, StoredPassword, ThrottleOptions, TokenKeys, TokenRules, Tokens,
+    user::PublicFields,
 };
+use tidegate_types::DbName;
 
 /// What the configuration says of logging in.
 #[derive(Clone, Debug)]
@@ -22,6 +27,10 @@ pub(crate) struct Auth {
     pub(crate) proxy_headers: ProxyHeaderNames,
     pub(crate) remote: Option<RemoteUser>,
     pub(crate) tokens: Option<Tokens>,
+    /// The database whose documents are users.
+    pub(crate) users_db: DbName,
+    /// What happens once too many logins have failed, and how many are too many.
+    pub(crate) lockout: (Lockout, u32),
     /// Members of users' documents that everybody may see who may read `_users`.
     pub(crate) public_fields: PublicFields,
 }
@@ -89,6 +98,8 @@ impl Auth {
             proxy_headers: ProxyHeaderNames::of(sections),
             remote: remote(sections)?,
             tokens: handlers.contains("jwt").then(|| tokens(sections)).transpose()?,
+            users_db: users_db(sections)?,
+            lockout: lockout(sections)?,
             public_fields: PublicFields::parse(get(sections, "public_fields").unwrap_or_default()),
         })
     }
@@ -136,6 +147,26 @@ fn fingerprint(texts: &[&str]) -> [u8; 16] {
     salt
 }
 
+fn users_db(sections: &Sections) -> Result<DbName, Refusal> {
+    let name = get(sections, "authentication_db").unwrap_or("_users");
+    let illegal = |_illegal| bad("chttpd_auth", "authentication_db", name, Expected::Text("a database"));
+    Ok(name.parse().map_err(illegal)?)
+}
+
+fn lockout(sections: &Sections) -> Result<(Lockout, u32), Refusal> {
+    const SECTION: &str = "chttpd_auth_lockout";
+    let usual = ThrottleOptions::default();
+    let lockout = match sections.get(SECTION, "mode") {
+        None => usual.lockout,
+        Some("off") => Lockout::Off,
+        Some("warn") => Lockout::Warn,
+        Some("enforce") => Lockout::Enforce,
+        Some(other) => return Err(bad(SECTION, "mode", other, Expected::OneOf(&["off", "warn", "enforce"])).into()),
+    };
+    let threshold = sections.integer(SECTION, "threshold", usual.failures_max.into())?;
+    Ok((lockout, u32::try_from(threshold).unwrap_or(u32::MAX)))
+}
+
 fn hashing(sections: &Sections) -> Result<Hashing, Refusal> {
     let usual = Hashing::default();
     let count = |key, default: u32| -> Result<u32, Refusal> {
@@ -179,6 +210,9 @@ fn tokens(sections: &Sections) -> Result<Tokens, Refusal> {
     }
     if let Some(path) = sections.get("jwt_auth", "roles_claim_path") {
         rules = rules.with_roles_path(path);
+    }
+    if let Some(names) = sections.list("jwt_auth", "allowed_algorithms") {
+        rules = rules.with_algorithms(names);
     }
     let mut keys = TokenKeys::default();
     for (entry, value) in sections.section("jwt_keys") {

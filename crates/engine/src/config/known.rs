@@ -48,6 +48,11 @@ const KNOWN: &[(&[&str], &str, Expected)] = &[
     (&["chttpd"], "max_db_number_for_dbs_info_req", Integer),
     (&["chttpd"], "max_http_request_size", Integer),
     (&["chttpd"], "max_uri_length", Integer),
+    (&["chttpd", "httpd"], "x_forwarded_host", Text("a header")),
+    (&["attachments"], "compressible_types", Text("a list of media types")),
+    (&["attachments"], "compression_level", OneOf(&["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"])),
+    (&["chttpd_auth_lockout"], "mode", OneOf(&["off", "warn", "enforce"])),
+    (&["chttpd_auth_lockout"], "threshold", Integer),
     (&["chttpd", "chttpd_auth", "couch_httpd_auth"], "require_valid_user", Flag),
     (&["chttpd"], "require_valid_user_except_for_up", Flag),
     (&["chttpd", "httpd"], "WWW-Authenticate", Text("a challenge")),
@@ -55,6 +60,7 @@ const KNOWN: &[(&[&str], &str, Expected)] = &[
     (&["remote_user"], "networks", Text("a list of networks")),
     (&["remote_user"], "roles_header", Text("a header")),
     (AUTH, "allow_persistent_cookies", Flag),
+    (AUTH, "authentication_db", Text("a database")),
     (AUTH, "cookie_domain", Text("a domain")),
     (AUTH, "hash_algorithms", Text("a list of algorithms")),
     (AUTH, "iterations", Integer),
@@ -70,7 +76,8 @@ const KNOWN: &[(&[&str], &str, Expected)] = &[
     (AUTH, "secret", Text("a secret")),
     (AUTH, "timeout", Integer),
     (AUTH, "upgrade_hash_on_auth", Flag),
-    (AUTH, "users_db_public", Flag),
+    // The users' documents can't be listed by everybody.
+    (AUTH, "users_db_public", OneOf(&["false"])),
     (AUTH, "x_auth_roles", Text("a header")),
     (AUTH, "x_auth_token", Text("a header")),
     (AUTH, "x_auth_username", Text("a header")),
@@ -85,6 +92,7 @@ const KNOWN: &[(&[&str], &str, Expected)] = &[
     (&["couchdb"], "os_process_timeout", Integer),
     (&["couchdb"], "single_node", Flag),
     (&["couchdb"], "users_db_security_editable", Flag),
+    (&["jwt_auth"], "allowed_algorithms", Text("a list of algorithms")),
     (&["jwt_auth"], "required_claims", Text("a list of claims")),
     (&["jwt_auth"], "roles_claim_name", Text("a claim")),
     (&["jwt_auth"], "roles_claim_path", Text("a path")),
@@ -97,7 +105,9 @@ const KNOWN: &[(&[&str], &str, Expected)] = &[
     (&["replicator"], "retries_per_request", Integer),
     (&["query_server_config"], "partition_query_limit", Integer),
     (&["query_server_config"], "query_limit", Integer),
+    (&["uuids"], "algorithm", OneOf(&["random", "sequential", "utc_random", "utc_id", "uuid_v4", "uuid_v7"])),
     (&["uuids"], "max_count", Integer),
+    (&["uuids"], "utc_id_suffix", Text("a suffix")),
 ];
 
 /// Sections whose keys are names that the operator gives.

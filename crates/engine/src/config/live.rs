@@ -2,8 +2,10 @@
 
 use super::{
     auth::Auth,
+    compression::Compression,
     known::Refusal,
     sections::{BadValue, Expected, Flag, Sections, bad},
+    uuids::UuidAlgorithm,
 };
 use crate::Limits;
 use std::time::Duration;
@@ -34,6 +36,12 @@ pub struct Live {
     pub users_db_security_editable: Flag,
     /// The longest a user's function may run.
     pub script_timeout: Duration,
+    /// The header in which a proxy tells the host that the client asked for, in lower case.
+    pub forwarded_host: String,
+    /// Which attachments are stored compressed, and how.
+    pub compression: Compression,
+    /// How ids are made.
+    pub uuids: UuidAlgorithm,
     /// Ids in one `_uuids`.
     pub uuids_max: u64,
     /// Databases in one `_dbs_info`.
@@ -113,6 +121,12 @@ impl Live {
             },
             users_db_security_editable: flag("couchdb", "users_db_security_editable", Flag::Off)?,
             script_timeout: Duration::from_millis(integer("couchdb", "os_process_timeout", 5_000)?.clamp(10, 60_000)),
+            forwarded_host: {
+                let name = either(sections, &["chttpd", "httpd"], "x_forwarded_host");
+                name.unwrap_or("x-forwarded-host").to_ascii_lowercase()
+            },
+            compression: Compression::of(sections)?,
+            uuids: UuidAlgorithm::of(sections)?,
             uuids_max: integer("uuids", "max_count", 1_000)?,
             dbs_info_max: integer("chttpd", "max_db_number_for_dbs_info_req", 100)?,
             query_limit: integer("query_server_config", "query_limit", u64::MAX)?,

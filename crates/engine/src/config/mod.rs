@@ -4,15 +4,19 @@
 //! it was set for the life of the process alone. [`Live`] is the same, checked and ready to be used.
 
 mod auth;
+mod compression;
 mod known;
 mod live;
 mod sections;
+mod uuids;
 mod whitelist;
 
 pub(crate) use auth::Auth;
+pub use compression::Compression;
 pub use known::Refusal;
 pub use live::{CorsRules, DefaultSecurity, Live, ValidUser};
 pub use sections::{BadValue, Expected, Flag, Sections};
+pub use uuids::UuidAlgorithm;
 
 use crate::Error;
 use sections::Changes;
