@@ -34,6 +34,13 @@ pub(crate) async fn get(cx: &Context, db: &Database) -> Answer {
     answer(cx, db, params, &[]).await
 }
 
+/// What happens to databases, as far as `_global_changes` tells it.
+pub(crate) async fn db_updates(cx: &Context) -> Answer {
+    let db = cx.engine.global_changes(&cx.caller).await?;
+    let params = Params::parse_db_updates(cx, &db)?;
+    answer(cx, &db, params, &[]).await
+}
+
 pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer {
     let text = cx.read_json(body).await?;
     let body = if text.is_empty() { Value::Null } else { serde_json::from_slice(&text)? };

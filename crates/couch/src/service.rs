@@ -200,7 +200,9 @@ async fn answer_server(cx: &Context, route: ServerRoute, body: Incoming) -> Answ
             cx.engine.check_admin(&cx.caller)?;
             Err(Error::not_found("missing"))
         }
-        (R::DbUpdates | R::Later, _) => Err(Error::not_implemented()),
+        (R::DbUpdates, "GET" | "HEAD") => Box::pin(changes::db_updates(cx)).await,
+        (R::DbUpdates, _) => Err(Error::method_not_allowed("GET")),
+        (R::Later, _) => Err(Error::not_implemented()),
         (R::DbsInfo | R::ClusterSetup, _) => Err(Error::method_not_allowed("GET,HEAD,POST")),
         (R::Welcome | R::Up | R::Uuids | R::AllDbs | R::Membership | R::ActiveTasks, _) => {
             Err(Error::method_not_allowed("GET,HEAD"))

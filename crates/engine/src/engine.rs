@@ -3,6 +3,7 @@
 use crate::{
     Caller, Database, Error, Limits, Persistence, Sections,
     config::{Config, Live},
+    global_changes,
     logins::Logins,
     rules::{self, Rules},
     scripts::Scripts,
@@ -15,6 +16,10 @@ use std::{
 use tidegate_kv::{Health, Kv, Stats};
 use tidegate_store::Store;
 use tidegate_types::DbName;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 /// Everything the server holds, behind its access checks. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +38,9 @@ pub(crate) struct Inner {
     databases_max: usize,
     identity: Identity,
     pub(crate) clock: fn() -> SystemTime,
+    tasks: TaskTracker,
+    /// Cancelled when the tasks are to end; at the latest when nobody uses the engine any more.
+    stop: DropGuard,
 }
 
 /// What an engine is made with.
@@ -82,7 +90,8 @@ impl Engine {
         let config = Config::open(&store, config).await?;
         let logins = Logins::new();
         let (rules, scripts) = (Mutex::default(), Scripts::default());
-        let inner = Inner { store, config, logins, scripts, rules, party, databases_max, identity, clock };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new().drop_guard());
+        let inner = Inner { store, config, logins, scripts, rules, party, databases_max, identity, clock, tasks, stop };
         let engine = Self { inner: Arc::new(inner) };
         for name in [DbName::users(), DbName::replicator()] {
             match engine.inner.create(&name, Vec::new()).await {
@@ -90,7 +99,15 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
+        engine.inner.watch_databases().await?;
+        engine.start_tasks();
         Ok(engine)
+    }
+
+    fn start_tasks(&self) {
+        let (inner, news) = (Arc::downgrade(&self.inner), Arc::clone(self.inner.store.news()));
+        let stop = self.inner.stop.token().clone();
+        drop(self.inner.tasks.spawn(global_changes::run(inner, news, stop)));
     }
 
     /// What time it is.
@@ -185,7 +202,11 @@ impl Engine {
     /// [`Error::Access`], [`Error::DatabaseExists`], [`Error::TooManyDatabases`], or the storage failed.
     pub async fn create_database(&self, caller: &Caller, name: &DbName, layout: Layout) -> Result<(), Error> {
         self.check_admin(caller)?;
-        self.inner.create(name, rules::settings_of(name, layout)?).await
+        self.inner.create(name, rules::settings_of(name, layout)?).await?;
+        if *name == DbName::global_changes() {
+            self.inner.watch_databases().await?;
+        }
+        Ok(())
     }
 
     /// Deletes a database with all it holds.
@@ -197,6 +218,9 @@ impl Engine {
         let uuid = self.inner.store.database(name).await?.uuid();
         self.inner.store.delete(name).await?;
         self.inner.rules.lock().unwrap_or_else(PoisonError::into_inner).remove(&uuid);
+        if *name == DbName::global_changes() {
+            self.inner.watch_databases().await?;
+        }
         Ok(())
     }
 
@@ -231,6 +255,9 @@ impl Engine {
     /// # Errors
     /// The storage failed.
     pub async fn close(&self) -> Result<(), Error> {
+        self.inner.stop.token().cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
         self.inner.scripts.stop().await;
         Ok(self.inner.store.close().await?)
     }

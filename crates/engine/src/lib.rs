@@ -14,6 +14,7 @@ mod document;
 mod engine;
 mod error;
 mod feed;
+mod global_changes;
 mod govern;
 mod limits;
 mod logins;

@@ -3,8 +3,9 @@
 use crate::{
     Corrupt, Database, Error,
     codec::{Reader, put_number},
-    database::Inner,
+    database::{Inner, Surroundings},
     keys::{self, Keys},
+    news::{Event, News},
     record::Meta,
     settings,
 };
@@ -34,6 +35,7 @@ pub struct Store {
 struct Catalog {
     kv: Kv,
     tasks: TaskTracker,
+    news: Arc<News>,
     open: RwLock<HashMap<DbName, Database>>,
     count: AtomicUsize,
     /// Held while the catalogue changes or a database is opened.
@@ -49,7 +51,7 @@ impl Store {
         let snapshot = kv.snapshot()?;
         let (tasks, changing) = (TaskTracker::new(), Mutex::default());
         let count = AtomicUsize::new(names(&snapshot).await?.len());
-        let catalog = Arc::new(Catalog { kv, tasks, open: RwLock::default(), count, changing });
+        let catalog = Arc::new(Catalog { kv, tasks, news: Arc::default(), open: RwLock::default(), count, changing });
         let trash = snapshot.scan(keys::trash_all(), Direction::Forward, usize::MAX).await?;
         for number in trash.iter().filter_map(|(key, _)| keys::trash_number(key)) {
             catalog.clear(number);
@@ -126,6 +128,11 @@ impl Store {
         names
     }
 
+    /// What happens to databases.
+    pub fn news(&self) -> &Arc<News> {
+        &self.catalog.news
+    }
+
     /// The storage below, for its health, its figures and backups.
     pub fn storage(&self) -> &Kv {
         &self.catalog.kv
@@ -181,7 +188,9 @@ impl Catalog {
         }
         transaction.commit().await?;
         self.count.fetch_add(1, Ordering::Relaxed);
-        Ok(self.keep(name, number, &meta))
+        let database = self.keep(name, number, &meta);
+        self.news.tell(name, Event::Created);
+        Ok(database)
     }
 
     async fn delete(&self, name: &DbName) -> Result<(), Error> {
@@ -201,6 +210,7 @@ impl Catalog {
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         committed?;
         self.count.fetch_sub(1, Ordering::Relaxed);
+        self.news.tell(name, Event::Deleted);
         self.clear(number);
         Ok(())
     }
@@ -224,7 +234,8 @@ impl Catalog {
     }
 
     fn keep(&self, name: &DbName, number: u32, meta: &Meta) -> Database {
-        let inner = Inner::new(name.clone(), number, meta, self.kv.clone(), self.tasks.clone());
+        let (kv, tasks, news) = (self.kv.clone(), self.tasks.clone(), Arc::clone(&self.news));
+        let inner = Inner::new(name.clone(), number, meta, Surroundings { kv, tasks, news });
         let database = Database(Arc::new(inner));
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), database.clone());
         database

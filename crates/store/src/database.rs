@@ -1,6 +1,13 @@
 //! The handle of one database.
 
-use crate::{Change, Error, commit::Queue, keys::Keys, record::Meta, ring::Ring};
+use crate::{
+    Change, Error,
+    commit::Queue,
+    keys::Keys,
+    news::{Event, News},
+    record::Meta,
+    ring::Ring,
+};
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU64, Ordering},
@@ -28,7 +35,16 @@ pub(crate) struct Inner {
     pub(crate) published: watch::Sender<Published>,
     /// Held while a part of an upload is written: a deletion waits for it.
     pub(crate) uploading: RwLock<()>,
+    news: Arc<News>,
     ring: Mutex<Ring>,
+}
+
+/// What all databases of a store share.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) kv: Kv,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) news: Arc<News>,
 }
 
 /// How far the database has got, for those who wait.
@@ -62,7 +78,8 @@ pub struct DatabaseInfo {
 }
 
 impl Inner {
-    pub(crate) fn new(name: DbName, number: u32, meta: &Meta, kv: Kv, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(name: DbName, number: u32, meta: &Meta, surroundings: Surroundings) -> Self {
+        let Surroundings { kv, tasks, news } = surroundings;
         let mut ring = Ring::default();
         ring.reset(meta.update_seq);
         let (published, _) = watch::channel(Published { seq: meta.update_seq, deleted: false });
@@ -78,6 +95,7 @@ impl Inner {
             rules_version: AtomicU64::new(0),
             published,
             uploading: RwLock::new(()),
+            news,
             ring: Mutex::new(ring),
         }
     }
@@ -119,6 +137,9 @@ impl Inner {
     pub(crate) fn publish(&self, seq: Seq, changes: Vec<Arc<Change>>) {
         if changes.iter().any(|change| change.id.kind() == DocKind::Design) {
             self.rules_version.fetch_add(1, Ordering::Release);
+        }
+        if !changes.is_empty() {
+            self.news.tell(&self.name, Event::Updated);
         }
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         if self.published.receiver_count() == 0 {

@@ -21,6 +21,7 @@ mod edit;
 mod error;
 mod keys;
 mod local;
+mod news;
 mod purge;
 mod read;
 mod record;
@@ -38,6 +39,7 @@ pub use database::{Database, DatabaseInfo};
 pub use edit::{Edit, History, NewAttachment, Revpos, Written};
 pub use error::{Corrupt, Error};
 pub use local::LocalDocument;
+pub use news::{Event, News};
 pub use purge::Purged;
 pub use read::{Body, DocumentState, Reader, Winner};
 #[doc(hidden)]

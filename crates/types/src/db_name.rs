@@ -35,6 +35,11 @@ impl DbName {
         Self("_replicator".into())
     }
 
+    /// `_global_changes`: the database of what happens to the others.
+    pub fn global_changes() -> Self {
+        Self("_global_changes".into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -3,7 +3,7 @@
 use super::{
     filter::Filter,
     frame::Frame,
-    params::{FeedKind, Params, Style},
+    params::{FeedKind, Params, RowKind, Style},
     row,
 };
 use crate::{context::Context, database::wire_seq, error::Error};
@@ -60,7 +60,7 @@ impl Shape {
             FeedKind::Normal | FeedKind::Longpoll => false,
         };
         let is_plain = matches!(params.filter, Filter::None) && !params.docs.include && params.seq_interval == 1;
-        let is_shared = is_endless && is_plain && params.order == Order::Ascending;
+        let is_shared = params.rows == RowKind::Changes && is_endless && is_plain && params.order == Order::Ascending;
         is_shared.then(|| Self { frame: Frame::of(params.feed), style: params.style })
     }
 

@@ -76,6 +76,16 @@ impl Frame {
         }
     }
 
+    /// Behind the last row of what happened to databases, of which nobody says how much there is to come.
+    pub(crate) fn end_of_db_updates(self, last_seq: WireSeq, out: &mut Vec<u8>) {
+        let end = match self {
+            Self::Object => format!("\n],\n\"last_seq\":\"{last_seq}\"}}\n"),
+            Self::Lines => format!("{{\"last_seq\":\"{last_seq}\"}}\n"),
+            Self::Events => String::new(),
+        };
+        out.extend_from_slice(end.as_bytes());
+    }
+
     /// Behind the last row.
     pub(crate) fn end(self, last_seq: WireSeq, pending: u64, out: &mut Vec<u8>) {
         let end = match self {

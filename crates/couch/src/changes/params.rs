@@ -25,8 +25,18 @@ pub(crate) struct Params {
     pub(crate) filter: Filter,
     pub(crate) wait: Wait,
     pub(crate) docs: Docs,
+    pub(crate) rows: RowKind,
     /// Only each n-th row carries its sequence.
     pub(crate) seq_interval: usize,
+}
+
+/// What the rows tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RowKind {
+    /// Which documents changed.
+    Changes,
+    /// What happened to databases: the database is `_global_changes`.
+    DbUpdates,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +63,37 @@ pub(crate) enum Wait {
 }
 
 impl Params {
+    /// Those of `_db_updates`. Source: `global_changes_httpd:parse_global_changes_query`.
+    pub(crate) fn parse_db_updates(cx: &Context, db: &Database) -> Result<Self, Error> {
+        let query = cx.query()?;
+        let feed = match query.get("feed") {
+            None | Some("normal") => FeedKind::Normal,
+            Some("longpoll") => FeedKind::Longpoll,
+            Some("continuous") => FeedKind::Continuous,
+            Some("eventsource") => FeedKind::EventSource,
+            Some(_) => {
+                return Err(Error::bad_request("Supported `feed` types: normal, continuous, longpoll, eventsource"));
+            }
+        };
+        let limit = match query.get("limit").map(str::parse) {
+            None => usize::MAX,
+            Some(Ok(limit)) => limit,
+            Some(Err(_)) => return Err(Error::bad_request("invalid_integer")),
+        };
+        Ok(Self {
+            feed,
+            since: since(cx, db, &query)?,
+            limit,
+            order: if query.get("descending") == Some("true") { Order::Descending } else { Order::Ascending },
+            style: Style::MainOnly,
+            filter: Filter::None,
+            wait: wait(&query, cx.live.changes_timeout)?,
+            docs: Docs::default(),
+            rows: RowKind::DbUpdates,
+            seq_interval: 1,
+        })
+    }
+
     /// From the query string and, for a POST, the body.
     pub(crate) fn parse(cx: &Context, db: &Database, body: &Value) -> Result<Self, Error> {
         let query = cx.query()?;
@@ -81,6 +122,7 @@ impl Params {
             filter: Filter::parse(&query, body)?,
             wait: wait(&query, cx.live.changes_timeout)?,
             docs,
+            rows: RowKind::Changes,
             seq_interval: query.integer("seq_interval")?.unwrap_or(1).max(1),
         })
     }

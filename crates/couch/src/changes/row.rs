@@ -65,6 +65,16 @@ pub(crate) fn write(seq: Option<WireSeq>, change: &Change, style: Style, out: &m
     }
 }
 
+/// Appends what happened to a database: its event, and its name.
+pub(crate) fn write_db_update(seq: WireSeq, (event, database): (&str, &str), out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"db_name\":");
+    write_string(out, database);
+    out.extend_from_slice(b",\"type\":");
+    write_string(out, event);
+    out.extend_from_slice(b",\"seq\":");
+    write_quoted(seq, out);
+}
+
 fn write_rev(rev: &Rev, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"rev\":");
     write_quoted(rev, out);

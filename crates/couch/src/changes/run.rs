@@ -4,7 +4,7 @@ use super::{
     circles::{Company, Shape},
     content::JUDGED_AT_ONCE,
     frame::Frame,
-    params::{FeedKind, Params, Wait},
+    params::{FeedKind, Params, RowKind, Wait},
     row,
 };
 use crate::{context::Context, database::wire_seq, document::render::render, error::Error};
@@ -263,6 +263,10 @@ impl Run {
     /// Writes of a change what passes.
     async fn write_change(&mut self, change: &Change, row: Row, out: &mut Vec<u8>) -> Result<(), Error> {
         self.last = change.seq;
+        if self.params.rows == RowKind::DbUpdates {
+            self.write_db_update(change, out);
+            return Ok(());
+        }
         let (shown, is_whole) = match &row {
             Row::Skipped => return Ok(()),
             Row::Whole => (change, true),
@@ -294,7 +298,25 @@ impl Run {
         Ok(())
     }
 
+    /// Writes what happened to a database. Other documents of `_global_changes` are passed over.
+    fn write_db_update(&mut self, change: &Change, out: &mut Vec<u8>) {
+        let Some(update) = change.id.as_str().split_once(':') else { return };
+        if self.rows > 0 {
+            out.extend_from_slice(self.frame.separator());
+        }
+        self.rows += 1;
+        out.extend_from_slice(self.frame.row_start());
+        let seq = wire_seq(&self.db, change.seq);
+        row::write_db_update(seq, update, out);
+        out.push(b'}');
+        self.frame.row_end(seq, out);
+    }
+
     async fn write_end(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        if self.params.rows == RowKind::DbUpdates {
+            self.frame.end_of_db_updates(wire_seq(&self.db, self.last), out);
+            return Ok(());
+        }
         let pending = match self.db.pending(self.last).await {
             Err(tidegate_engine::Error::NoDatabase(_)) => 0,
             pending => pending?,
