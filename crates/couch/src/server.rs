@@ -10,6 +10,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tidegate_engine::Health;
 use tidegate_http::Body;
 use tidegate_json::write_string;
 use tidegate_types::DbName;
@@ -32,12 +33,15 @@ const COUCHDB_VERSION: &str = "3.5.0";
 
 pub(crate) fn up(cx: &Context) -> Answer {
     match cx.engine.health() {
-        tidegate_engine::Health::Ok => Ok(json_value(StatusCode::OK, &json!({ "status": "ok", "seeds": {} }))),
-        tidegate_engine::Health::ReadOnly { reason } => {
-            let reason = format!("the storage takes no writes: {reason}");
-            Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", reason))
-        }
+        Health::Ok => Ok(json_value(StatusCode::OK, &json!({ "status": "ok", "seeds": {} }))),
+        Health::Full { reason } => Err(down(format!("the disk is full: {reason}"))),
+        Health::ReadOnly { reason } => Err(down(format!("the storage takes no writes: {reason}"))),
+        Health::Stalled { since } => Err(down(format!("the disk lets a write wait for {} seconds", since.as_secs()))),
     }
+}
+
+fn down(reason: String) -> Error {
+    Error::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", reason)
 }
 
 pub(crate) fn uuids(cx: &Context) -> Answer {

@@ -7,10 +7,20 @@ use std::time::Duration;
 pub enum Health {
     /// Reads and writes.
     Ok,
-    /// Reads only.
+    /// Reads only, until there is space on the disk.
+    Full {
+        /// Why, in words for an operator.
+        reason: String,
+    },
+    /// Reads only, until the store is opened again.
     ReadOnly {
         /// Why, in words for an operator.
         reason: String,
+    },
+    /// Writes are taken and wait: the disk has let a commit or a checkpoint wait for too long, and still does.
+    Stalled {
+        /// For how long.
+        since: Duration,
     },
 }
 
@@ -43,4 +53,6 @@ pub struct Stats {
     pub tree_bytes: u64,
     /// Why the store is read-only, if it is.
     pub read_only: Option<String>,
+    /// Whether it is [`Health::Stalled`].
+    pub stalled: bool,
 }

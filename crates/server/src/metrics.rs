@@ -47,6 +47,8 @@ struct StorageGauges {
     checkpoint_seconds: Gauge<f64, AtomicU64>,
     tree_bytes: Gauge,
     read_only: Gauge,
+    stalled: Gauge,
+    refused_full: Gauge,
 }
 
 impl Metrics {
@@ -121,6 +123,12 @@ impl StorageGauges {
         registry.register("checkpoint_seconds", "Time spent in checkpoints", self.checkpoint_seconds.clone());
         registry.register("tree_bytes", "Length of the tree's file", self.tree_bytes.clone());
         registry.register("read_only", "1 if the storage takes no more writes", self.read_only.clone());
+        registry.register("stalled", "1 if the disk lets a write wait for too long", self.stalled.clone());
+        registry.register(
+            "refused_full",
+            "Transactions refused since the start as the disk was full",
+            self.refused_full.clone(),
+        );
     }
 
     fn read(&self, engine: &Engine) {
@@ -134,13 +142,19 @@ impl StorageGauges {
         self.checkpoint_seconds.set(stats.checkpoint_time.as_secs_f64());
         set(&self.tree_bytes, stats.tree_bytes);
         set(&self.read_only, u64::from(stats.read_only.is_some()));
+        set(&self.stalled, u64::from(stats.stalled));
+        set(&self.refused_full, stats.refused_full);
     }
 }
 
 fn health(engine: &Engine) -> Response<Body> {
     match engine.health() {
         Health::Ok => text(StatusCode::OK, "ok\n".to_owned()),
+        Health::Full { reason } => text(StatusCode::SERVICE_UNAVAILABLE, format!("full: {reason}\n")),
         Health::ReadOnly { reason } => text(StatusCode::SERVICE_UNAVAILABLE, format!("read-only: {reason}\n")),
+        Health::Stalled { since } => {
+            text(StatusCode::SERVICE_UNAVAILABLE, format!("stalled: a write waits for {} s\n", since.as_secs()))
+        }
     }
 }
 

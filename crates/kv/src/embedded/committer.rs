@@ -65,8 +65,16 @@ impl Committer {
     pub(crate) fn run(mut self) {
         loop {
             match self.shared.queue.take(self.checkpoint_due(), self.options.group_bytes) {
-                Work::Group(group) => self.commit_group(group),
-                Work::Due => self.checkpoint(),
+                Work::Group(group) => {
+                    let shared = Arc::clone(&self.shared);
+                    let _watched = shared.vigil.begin();
+                    self.commit_group(group);
+                }
+                Work::Due => {
+                    let shared = Arc::clone(&self.shared);
+                    let _watched = shared.vigil.begin();
+                    self.checkpoint();
+                }
                 Work::Close(closed) => return self.close(closed),
             }
         }
@@ -82,8 +90,12 @@ impl Committer {
             Err(error) => Err(Refused::Failed(chain(&error))),
         };
         match committed {
-            Ok(()) => self.answer_committed(group),
+            Ok(()) => {
+                self.shared.vigil.has_space();
+                self.answer_committed(group);
+            }
             Err(Refused::Full(reason)) => {
+                self.shared.vigil.is_full(&reason, group.iter().map(|request| request.bytes).sum());
                 group.into_iter().for_each(|request| request.answer(Err(self.shared.gate.full(&reason))));
             }
             Err(Refused::Failed(reason)) => {

@@ -111,7 +111,7 @@ impl Gate {
     pub(crate) fn health(&self) -> Health {
         match self.trouble().as_ref() {
             None => Health::Ok,
-            Some(Trouble::Full(reason)) => Health::ReadOnly { reason: format!("the disk is full: {reason}") },
+            Some(Trouble::Full(reason)) => Health::Full { reason: reason.clone() },
             Some(Trouble::Failed(reason)) => Health::ReadOnly { reason: reason.clone() },
         }
     }

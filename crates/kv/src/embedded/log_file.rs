@@ -65,6 +65,8 @@ pub(crate) struct Faults {
     pub(crate) write: std::sync::Mutex<Option<io::ErrorKind>>,
     /// The next sync fails with this error.
     pub(crate) sync: std::sync::Mutex<Option<io::ErrorKind>>,
+    /// Syncs take as long as this is set.
+    pub(crate) slow: std::sync::atomic::AtomicBool,
     /// Syncs tried.
     pub(crate) syncs: std::sync::atomic::AtomicU64,
     /// There is no space for the tree.
@@ -75,6 +77,9 @@ pub(crate) struct Faults {
 impl Faults {
     fn sync(&self) -> io::Result<()> {
         self.syncs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        while self.slow.load(std::sync::atomic::Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
         self.sync.lock().unwrap().take().map_or(Ok(()), |kind| Err(kind.into()))
     }
 }

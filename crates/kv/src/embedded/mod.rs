@@ -35,6 +35,7 @@ mod syncer;
 mod tree;
 mod tree_file;
 mod view;
+mod vigil;
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,8 @@ pub struct EmbeddedOptions {
     pub segment_bytes: u64,
     /// Waiting transactions are taken into one group up to so many bytes: 16 MiB. A larger one is a group of its own.
     pub group_bytes: usize,
+    /// A commit or a checkpoint that takes longer is a stall, which [`Health`](crate::Health) tells: 10 s.
+    pub stall_after: Duration,
     /// What the store accepts.
     pub limits: Limits,
     #[cfg(test)]
@@ -37,6 +39,7 @@ impl EmbeddedOptions {
             checkpoint_interval: Duration::from_secs(10),
             segment_bytes: 16 << 20,
             group_bytes: 16 << 20,
+            stall_after: Duration::from_secs(10),
             limits: Limits::default(),
             #[cfg(test)]
             faults: std::sync::Arc::default(),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{View, gate::Gate, options::EmbeddedOptions, queue::Queue, scopes::Scopes};
+use super::{View, gate::Gate, options::EmbeddedOptions, queue::Queue, scopes::Scopes, vigil::Vigil};
 use crate::{Error, Health, Limits, Snapshot, Stats};
 
 /// The state of an open store that is used by more than one thread.
@@ -19,6 +19,7 @@ pub(crate) struct Shared {
     pub(crate) gate: Arc<Gate>,
     pub(crate) counters: Counters,
     pub(crate) limits: Limits,
+    pub(crate) vigil: Vigil,
     published: RwLock<Option<Arc<View>>>,
     #[cfg(test)]
     pub(crate) faults: Arc<super::log_file::Faults>,
@@ -52,6 +53,7 @@ impl Shared {
             gate: Arc::new(Gate::new(limits.transactions)),
             counters: Counters::default(),
             limits,
+            vigil: Vigil::new(options),
             published: RwLock::new(None),
             #[cfg(test)]
             faults: Arc::clone(&options.faults),
@@ -88,7 +90,16 @@ impl Shared {
         published.as_ref().map_or(0, |view| view.position())
     }
 
+    /// Whether writes are accepted, and come to an end.
+    pub(crate) fn health(&self) -> Health {
+        match self.gate.health() {
+            Health::Ok => self.vigil.health(),
+            trouble => trouble,
+        }
+    }
+
     pub(crate) fn stats(&self) -> Stats {
+        let health = self.health();
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let Counters {
             commits,
@@ -114,9 +125,10 @@ impl Shared {
             position: self.position(),
             transactions_open: self.gate.open(),
             tree_bytes: get(tree_bytes),
-            read_only: match self.gate.health() {
-                Health::Ok => None,
-                Health::ReadOnly { reason } => Some(reason),
+            stalled: matches!(health, Health::Stalled { .. }),
+            read_only: match health {
+                Health::Ok | Health::Stalled { .. } => None,
+                Health::Full { reason } | Health::ReadOnly { reason } => Some(reason),
             },
         }
     }

@@ -94,7 +94,7 @@ impl Store {
     }
 
     pub(crate) fn health(&self) -> Health {
-        self.shared.gate.health()
+        self.shared.health()
     }
 }
 

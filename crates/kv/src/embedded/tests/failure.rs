@@ -95,6 +95,29 @@ async fn a_full_disk_refuses_one_group_and_nothing_of_it_stays() {
 }
 
 #[tokio::test]
+async fn a_stalled_commit_is_told_until_it_ends() {
+    for length in LENGTHS {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = EmbeddedOptions::new(dir.path());
+        options.checkpoint_interval = Duration::from_secs(3600);
+        options.stall_after = Duration::from_millis(20);
+        let faults = Arc::clone(&options.faults);
+        let kv = Kv::open_embedded(options).await.unwrap();
+        faults.slow.store(true, Ordering::Relaxed);
+        let writing = put(&kv, "slow", length);
+        let watching = async {
+            until(|| matches!(kv.health(), Health::Stalled { .. })).await;
+            assert!(kv.stats().stalled && kv.stats().read_only.is_none());
+            faults.slow.store(false, Ordering::Relaxed);
+        };
+        let (written, ()) = tokio::join!(writing, watching);
+        written.unwrap();
+        until(|| kv.health() == Health::Ok).await;
+        kv.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_checkpoint_waits_for_space_while_reads_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = EmbeddedOptions::new(dir.path());
@@ -108,6 +131,7 @@ async fn a_checkpoint_waits_for_space_while_reads_go_on() {
     faults.tree_full.store(true, Ordering::Relaxed);
     put(&kv, "b", 100_000).await.unwrap();
     until(|| kv.health() != Health::Ok).await;
+    assert!(matches!(kv.health(), Health::Full { .. }));
     assert!(matches!(put(&kv, "c", 100_000).await, Err(Error::Full { .. })));
     assert_eq!(keys(&kv).await, ["a", "b"]);
     let copy = tempfile::tempdir().unwrap();
