@@ -314,17 +314,28 @@ async fn answer_local(cx: &Context, db: &Database, id: &DocId, body: Incoming) -
     }
 }
 
-/// What a client gets whose request isn't HTTP, under the status that fits.
+/// After how many seconds whoever found no place may try again.
+const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("2");
+
+/// What a client gets whose request isn't HTTP, or for whom there is no place, under the status that fits.
 pub fn refusal(status: http::StatusCode) -> Response<Body> {
     let reason = match status {
         http::StatusCode::URI_TOO_LONG => "The URI is too long.",
         http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The request's head is too large.",
+        http::StatusCode::SERVICE_UNAVAILABLE => "The server has as many connections as it may (max_connections).",
         _ => "The request is not valid HTTP.",
     };
-    let word = if status == http::StatusCode::URI_TOO_LONG { "request_uri_too_long" } else { "bad_request" };
+    let word = match status {
+        http::StatusCode::URI_TOO_LONG => "request_uri_too_long",
+        http::StatusCode::SERVICE_UNAVAILABLE => "service_unavailable",
+        _ => "bad_request",
+    };
     let mut response = Error::new(status, word, reason).0.into_response();
     response.headers_mut().insert(header::SERVER, SERVER);
     response.headers_mut().insert(header::CACHE_CONTROL, MUST_REVALIDATE);
+    if status == http::StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S);
+    }
     response
 }
 

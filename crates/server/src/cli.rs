@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::{
-    config::{Addresses, Config},
+    config::{Addresses, Config, Supervision},
     serve,
 };
 use anyhow::Result;
@@ -35,6 +35,8 @@ struct Dev {
     data: PathBuf,
     #[command(flatten)]
     addresses: Addresses,
+    #[command(flatten)]
+    supervision: Supervision,
 }
 
 #[derive(Debug, Args)]
@@ -47,14 +49,20 @@ struct Serve {
     data: Option<PathBuf>,
     #[command(flatten)]
     addresses: Addresses,
+    #[command(flatten)]
+    supervision: Supervision,
 }
 
 impl Cli {
     /// Does what the command line says; returns when it is done.
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
-            Command::Dev(dev) => serve::run(Config::dev(dev.data, &dev.addresses)?),
-            Command::Serve(serve) => serve::run(Config::serve(&serve.config, serve.data, &serve.addresses)?),
+            Command::Dev(Dev { data, addresses, supervision }) => {
+                serve::run(Config::dev(data, &addresses)?, &supervision)
+            }
+            Command::Serve(Serve { config, data, addresses, supervision }) => {
+                serve::run(Config::serve(&config, data, &addresses)?, &supervision)
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use std::{
 pub(crate) struct Config {
     pub(crate) data: PathBuf,
     pub(crate) couch: Address,
+    pub(crate) tls: Option<KeyPair>,
     pub(crate) metrics: Address,
     pub(crate) admins: Admins,
     pub(crate) cors: CorsFile,
@@ -40,6 +41,13 @@ pub(crate) enum Admins {
     Named(BTreeMap<String, String>),
 }
 
+/// The files of a certificate, in PEM: the chain that is shown, and the private key of its first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyPair {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
 /// Where a listener listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
@@ -48,11 +56,17 @@ pub(crate) enum Address {
 }
 
 /// The addresses on the command line or in the environment.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Addresses {
     /// CouchDB's protocol: an address, or `off` [default: 127.0.0.1:5984]
     #[arg(long, value_name = "ADDRESS", env = "TIDEGATE_COUCH")]
     couch: Option<Address>,
+    /// The certificates for TLS on CouchDB's listener, in PEM, its own first; goes with --tls-key
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_TLS_KEY")]
+    tls_key: Option<PathBuf>,
     /// Metrics for Prometheus: an address, or `off` [default: 127.0.0.1:4986]
     #[arg(long, value_name = "ADDRESS", env = "TIDEGATE_METRICS")]
     metrics: Option<Address>,
@@ -65,6 +79,20 @@ pub(crate) struct Addresses {
     /// beanstalkd's protocol: not in this version, so only `off`
     #[arg(long, value_name = "off", env = "TIDEGATE_JOBS")]
     jobs: Option<Address>,
+}
+
+/// What a supervisor such as systemd puts into the environment.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Supervision {
+    /// Where to tell that the server is ready
+    #[arg(long, hide = true, value_name = "SOCKET", env = "NOTIFY_SOCKET")]
+    pub(crate) notify_socket: Option<String>,
+    /// How often to tell that it is well, in microseconds
+    #[arg(long, hide = true, value_name = "MICROSECONDS", env = "WATCHDOG_USEC")]
+    pub(crate) watchdog_usec: Option<u64>,
+    /// Which process is meant
+    #[arg(long, hide = true, value_name = "PID", env = "WATCHDOG_PID")]
+    pub(crate) watchdog_pid: Option<u32>,
 }
 
 /// The file.
@@ -86,6 +114,15 @@ struct File {
 struct CouchFile {
     listen: Option<Address>,
     realm: Option<String>,
+    tls: TlsFile,
+}
+
+/// `[couch.tls]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TlsFile {
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -198,6 +235,7 @@ impl Config {
         let Some(data) = data.or(file.data) else { bail!("say where the data lies: `data = \"…\"` or --data DIR") };
         Ok(Self {
             data,
+            tls: addresses.tls(file.couch.tls)?,
             couch: addresses.couch.or(file.couch.listen).unwrap_or(Address::loopback(5984)),
             metrics: addresses.metrics.or(file.metrics.listen).unwrap_or(Address::loopback(4986)),
             admins,
@@ -211,6 +249,18 @@ impl Config {
 }
 
 impl Addresses {
+    /// The certificate that the flags, the environment or the file name.
+    fn tls(&self, file: TlsFile) -> Result<Option<KeyPair>> {
+        match (self.tls_cert.clone().or(file.cert), self.tls_key.clone().or(file.key)) {
+            (Some(cert), Some(key)) => Ok(Some(KeyPair { cert, key })),
+            (None, None) => Ok(None),
+            (Some(_), None) => bail!("TLS: a certificate is named, but no key; say `key` in [couch.tls], or --tls-key"),
+            (None, Some(_)) => {
+                bail!("TLS: a key is named, but no certificate; say `cert` in [couch.tls], or --tls-cert")
+            }
+        }
+    }
+
     /// Refuses addresses of listeners that this version hasn't got.
     fn check_later(&self) -> Result<()> {
         for (name, address) in [("gateway", self.gateway), ("admin", self.admin), ("jobs", self.jobs)] {
@@ -228,7 +278,7 @@ impl Address {
         Self::At(SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port))
     }
 
-    fn is_loopback(self) -> bool {
+    pub(crate) fn is_loopback(self) -> bool {
         match self {
             Self::Off => true,
             Self::At(address) => address.ip().is_loopback(),
@@ -280,15 +330,31 @@ mod tests {
     fn flags_come_before_the_file() {
         let file: File = toml::from_str("data = \"x\"\n[couch]\nlisten = \"127.0.0.1:1\"\n").unwrap();
         let couch = Some(Address::loopback(2));
-        let addresses = Addresses { couch, metrics: Some(Address::Off), gateway: None, admin: None, jobs: None };
+        let addresses = Addresses { couch, metrics: Some(Address::Off), ..Addresses::default() };
         let config = Config::merge(file, None, &addresses, Admins::Open).unwrap();
         assert_eq!((config.couch, config.metrics), (Address::loopback(2), Address::Off));
     }
 
     #[test]
+    fn a_certificate_goes_with_a_key() {
+        let tls = |text: &str, addresses: &Addresses| {
+            let file: File = toml::from_str(&format!("data = \"x\"\n[couch.tls]\n{text}")).unwrap();
+            Config::merge(file, None, addresses, Admins::Open).map(|config| config.tls)
+        };
+        let flags = |cert: Option<&str>| Addresses { tls_cert: cert.map(PathBuf::from), ..Addresses::default() };
+        let pair = |cert: &str, key: &str| Some(KeyPair { cert: cert.into(), key: key.into() });
+        assert_eq!(tls("", &flags(None)).unwrap(), None);
+        assert_eq!(tls("cert = \"a\"\nkey = \"b\"", &flags(None)).unwrap(), pair("a", "b"));
+        assert_eq!(tls("cert = \"a\"\nkey = \"b\"", &flags(Some("c"))).unwrap(), pair("c", "b"));
+        assert!(tls("key = \"b\"", &flags(None)).unwrap_err().to_string().contains("no certificate"));
+        assert!(tls("", &flags(Some("c"))).unwrap_err().to_string().contains("no key"));
+        check("[couch.tls]\ncertificate = \"a\"\n", &["line 2", "unknown field", "certificate"]);
+    }
+
+    #[test]
     fn dev_stays_on_loopback() {
         let couch = Some("0.0.0.0:1".parse().unwrap());
-        let addresses = Addresses { couch, metrics: None, gateway: None, admin: None, jobs: None };
+        let addresses = Addresses { couch, ..Addresses::default() };
         assert!(Config::dev("x".into(), &addresses).unwrap_err().to_string().contains("loopback"));
     }
 }

@@ -14,6 +14,8 @@ mod observe;
 mod process;
 mod sections;
 mod serve;
+mod systemd;
+mod tls;
 
 use clap::Parser;
 use std::process::ExitCode;

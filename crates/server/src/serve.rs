@@ -2,13 +2,15 @@
 
 use crate::{
     clock,
-    config::{Address, Admins, Config},
+    config::{Address, Admins, Config, Supervision},
     identity, limits,
     listener::{Connections, Listener},
     logging,
     metrics::Metrics,
     observe::Observer,
     sections,
+    systemd::Supervisor,
+    tls::{self, Certificate},
 };
 use anyhow::{Context, Result};
 use std::{io::Write, sync::Arc, time::Duration};
@@ -16,19 +18,20 @@ use tidegate_couch::{Couch, Observe, Settings};
 use tidegate_engine::{Engine, Identity, Options, Party};
 use tidegate_kv::{EmbeddedOptions, Kv};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::Semaphore,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Runs a server until it is told to stop.
-pub(crate) fn run(config: Config) -> Result<()> {
+pub(crate) fn run(config: Config, supervision: &Supervision) -> Result<()> {
     logging::start(&config.log)?;
     limits::raise_open_files();
+    tls::install_provider()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     drop(runtime.spawn(beat()));
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(config, Supervisor::new(supervision)))
 }
 
 /// Keeps a timer that ends soon.
@@ -42,21 +45,23 @@ async fn beat() {
     }
 }
 
-async fn serve(config: Config) -> Result<()> {
-    let engine = open(&config).await?;
+async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
     let draining = CancellationToken::new();
+    let certificate = config.tls.clone().map(Certificate::load).transpose()?;
+    let tls = certificate.as_ref().map(Certificate::acceptor).transpose()?;
+    let engine = open(&config).await?;
     let connections = Connections {
         tasks: TaskTracker::new(),
         draining: draining.clone(),
-        places: Arc::new(Semaphore::new(config.limits.max_connections)),
+        places: Arc::new(Semaphore::new(limits::connections(config.limits.max_connections))),
         header_timeout: Duration::from_millis(config.limits.header_timeout_ms),
     };
     let metrics = Metrics::new();
     let mut lines = Vec::new();
     let listeners = TaskTracker::new();
     if let Address::At(address) = config.couch {
-        let listener = Listener::bind(address).await?;
-        lines.push(format!("couch    http://{}", listener.address));
+        let listener = Listener::bind(address, tls).await?;
+        lines.push(format!("couch    {}://{}", listener.scheme(), listener.address));
         let observe = metrics.observe(&engine);
         let settings = settings(&config, observe);
         let couch = Couch::new(engine.clone(), settings, connections.tasks.clone(), draining.clone());
@@ -65,16 +70,28 @@ async fn serve(config: Config) -> Result<()> {
         drop(listeners.spawn(listener.run(connections.clone(), answer)));
     }
     if let Address::At(address) = config.metrics {
-        let listener = Listener::bind(address).await?;
+        let listener = Listener::bind(address, None).await?;
+        // Not those of the others: whoever watches must get in when everybody does.
+        let connections = Connections { places: Arc::new(Semaphore::new(METRICS_CONNECTIONS)), ..connections.clone() };
         lines.push(format!("metrics  http://{}/metrics", listener.address));
         let engine = engine.clone();
         let answer = move |request| std::future::ready(metrics.answer(&engine, &request));
-        drop(listeners.spawn(listener.run(connections.clone(), answer)));
+        drop(listeners.spawn(listener.run(connections, answer)));
     }
+    warn_of_plain(&config);
+    drop(listeners.spawn(reload(certificate, signal(SignalKind::hangup())?, draining.clone())));
     announce(&lines)?;
-    stop_signal().await?;
-    draining.cancel();
-    stop(&config, &engine, &listeners, &connections.tasks).await
+    supervisor.ready();
+    let living = async {
+        stop_signal().await?;
+        supervisor.stopping();
+        draining.cancel();
+        stop(&config, &engine, &listeners, &connections.tasks).await
+    };
+    tokio::select! {
+        ended = living => ended,
+        () = supervisor.watch(&engine) => Ok(()),
+    }
 }
 
 /// Opens the storage and what lives in it.
@@ -105,6 +122,29 @@ fn settings(config: &Config, observe: Observe) -> Settings {
 
 /// Bodies that are read into memory as a whole are smaller than those that are streamed.
 const READ_BYTES_MAX: u64 = 192 << 20;
+
+/// Connections to the metrics listener.
+const METRICS_CONNECTIONS: usize = 128;
+
+/// Passwords and documents travel readable where there is no TLS.
+fn warn_of_plain(config: &Config) {
+    if config.tls.is_none() && !config.couch.is_loopback() {
+        tracing::warn!("the server is reached from elsewhere without TLS; set [couch.tls], or let a proxy do it");
+    }
+}
+
+/// Obeys SIGHUP: certificates are read again, else there is nothing to read.
+async fn reload(certificate: Option<Arc<Certificate>>, mut hangup: Signal, draining: CancellationToken) {
+    let Some(certificate) = certificate else {
+        let ignored = async { while hangup.recv().await.is_some() {} };
+        tokio::select! {
+            () = ignored => {}
+            () = draining.cancelled() => {}
+        }
+        return;
+    };
+    certificate.follow(hangup, draining).await;
+}
 
 /// Tells where the server listens, and that it does.
 fn announce(lines: &[String]) -> Result<()> {

@@ -56,6 +56,7 @@ pub struct Server {
     /// What each listener is to listen on, or `off`. Free ports are replaced by those found, for starting again.
     listeners: BTreeMap<&'static str, String>,
     arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
     child: Child,
     log: Log,
 }
@@ -97,12 +98,28 @@ impl Server {
         listeners: &[&str],
         arguments: &[&str],
     ) -> Result<Self, Error> {
+        Self::start_in(binary, data, listeners, &[&["dev"], arguments].concat(), Vec::new())
+    }
+
+    /// Starts it as the arguments say, which begin with the command (`dev` or `serve`), with these listeners on free
+    /// ports and these variables in its environment.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_in(
+        binary: impl Into<PathBuf>,
+        data: &Path,
+        listeners: &[&str],
+        arguments: &[&str],
+        environment: Vec<(OsString, OsString)>,
+    ) -> Result<Self, Error> {
         let address = |name| if listeners.contains(&name) { "127.0.0.1:0" } else { "off" }.to_owned();
         let listeners = LISTENERS.map(|name| (name, address(name))).into();
         let (binary, arguments) = (binary.into(), arguments.iter().map(OsString::from).collect());
         let (data, log) = (data.to_path_buf(), Log::default());
-        let (child, output) = spawn(&mut command(&binary, &data, &listeners, &arguments), &log)?;
-        let mut server = Self { binary, data, listeners, arguments, child, log };
+        let mut command = command(&binary, &data, &listeners, &arguments);
+        let (child, output) = spawn(command.envs(environment.clone()), &log)?;
+        let mut server = Self { binary, data, listeners, arguments, environment, child, log };
         server.wait_until_ready(&output)?;
         Ok(server)
     }
@@ -114,7 +131,7 @@ impl Server {
     pub fn restart(&mut self) -> Result<(), Error> {
         self.kill()?;
         let mut command = command(&self.binary, &self.data, &self.listeners, &self.arguments);
-        let (child, output) = spawn(&mut command, &self.log)?;
+        let (child, output) = spawn(command.envs(self.environment.clone()), &self.log)?;
         self.child = child;
         self.wait_until_ready(&output)
     }
@@ -200,7 +217,8 @@ impl Server {
     fn note_address(&mut self, line: &str) {
         let mut words = line.split_whitespace();
         let (Some(name), Some(url)) = (words.next(), words.next()) else { return };
-        let Some(address) = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/')) else { return };
+        let plain = url.strip_prefix("http://").or(url.strip_prefix("https://"));
+        let Some(address) = plain.map(|rest| rest.split_once('/').map_or(rest, |(address, _)| address)) else { return };
         if let Some(listener) = self.listeners.get_mut(name) {
             address.clone_into(listener);
         }
@@ -230,11 +248,10 @@ fn command(
     arguments: &Vec<OsString>,
 ) -> Command {
     let mut command = Command::new(binary);
-    command.arg("dev").arg("--data").arg(data);
+    command.args(arguments).arg("--data").arg(data);
     for (name, address) in listeners {
         command.arg(format!("--{name}")).arg(address);
     }
-    command.args(arguments);
     command
 }
 

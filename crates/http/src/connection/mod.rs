@@ -3,7 +3,7 @@
 //! When a response is a [feed](crate::feed) and the request was HTTP/1.1, hyper writes the response's head; then the
 //! socket is taken out, hyper and its buffers go, and the feed runs on the bare socket. At its end the connection goes
 //! back to a new hyper, with what the client sent meanwhile, or is closed where that isn't safe. Below hyper, `wire`
-//! mends request targets it would refuse and words its refusals.
+//! mends request targets it would refuse and words its refusals. A connection under TLS is served by hyper throughout.
 
 mod desk;
 mod heads;
@@ -34,11 +34,15 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
-use wire::Wire;
+use wire::{Wire, wire_text};
 
-/// Words a refusal of what isn't HTTP, for the status that fits: 400, 414 or 431. A whole response.
+/// Words a refusal of what isn't HTTP, for the status that fits: 400, 414 or 431; 503 where there is no place. A whole response.
 pub type Refusal = fn(StatusCode) -> Response<Body>;
 
 /// How connections are served.
@@ -90,9 +94,13 @@ where
     }
     let mut line = Line { stream, intake: Intake::new(first) };
     loop {
+        let Line { stream, intake } = line;
         // Each of the two is gone while the other runs.
-        let Some(left) = Box::pin(run_http1(line, &options, answer.clone())).await? else { return Ok(()) };
-        let Some(running) = left.handed.feed.run(left.line) else { return Ok(()) };
+        let running = run_http1((stream, intake), &options, (answer.clone(), Feeds::Leave));
+        let Some(left) = Box::pin(running).await? else { return Ok(()) };
+        let Some(running) = left.handed.feed.run(Line { stream: left.stream, intake: left.intake }) else {
+            return Ok(());
+        };
         match running.await {
             Some(back) if left.goes_on && !options.draining.is_cancelled() => line = back,
             Some(_) | None => return Ok(()),
@@ -100,11 +108,76 @@ where
     }
 }
 
+/// Serves a connection of another kind, as one under TLS: feeds, too, stay where the others are.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_whole<S, A, F>(mut stream: S, options: Arc<Options>, answer: A) -> Result<(), ConnectionError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let Some((first, length)) = Box::pin(read_first(&mut stream, &options)).await? else { return Ok(()) };
+    let first = first.get(..length).unwrap_or_default();
+    if first == HTTP2_PREFACE {
+        return Box::pin(run_http2((stream, Intake::untouched(first)), &options, answer)).await;
+    }
+    let running = run_http1((stream, Intake::new(first)), &options, (answer, Feeds::Stay));
+    Box::pin(running).await.map(|_left| ())
+}
+
+/// Answers the first request with a refusal, whatever it asks, and ends the connection.
+///
+/// # Errors
+/// The client was silent for too long, or went.
+pub async fn refuse<S>(mut stream: S, options: &Options, status: StatusCode) -> Result<(), ConnectionError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let refusing = async {
+        let mut buffer = [0; 4 << 10];
+        // An answer before the request would be lost on clients that don't expect one.
+        stream.read(&mut buffer).await?;
+        stream.write_all(&wire_text((options.refusal)(status))).await?;
+        stream.shutdown().await?;
+        // What is still unread when a socket is closed resets it, and the answer with it.
+        let mut left = REFUSED_BYTES_MAX;
+        while left > 0 {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                length => left = left.saturating_sub(length),
+            }
+        }
+        Ok(())
+    };
+    timeout(options.header_timeout.min(REFUSAL_TIMEOUT), refusing)
+        .await
+        .map_err(|_elapsed| ConnectionError::Silent)?
+        .map_err(ConnectionError::Socket)
+}
+
+/// For a refusal to be taken.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a refused client may send on meanwhile.
+const REFUSED_BYTES_MAX: usize = 64 << 10;
+
+/// Whether feeds leave hyper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Feeds {
+    Leave,
+    Stay,
+}
+
 /// What was read first, and how much of it.
 type First = ([u8; HTTP2_PREFACE.len()], usize);
 
 /// Reads until it is clear whether this is HTTP/2; `None` if the server drains before.
-async fn read_first(stream: &mut TcpStream, options: &Options) -> Result<Option<First>, ConnectionError> {
+async fn read_first<S>(stream: &mut S, options: &Options) -> Result<Option<First>, ConnectionError>
+where
+    S: AsyncRead + Unpin,
+{
     let mut first = [0; HTTP2_PREFACE.len()];
     let reading = timeout(options.header_timeout, read_preface(stream, &mut first));
     let length = tokio::select! {
@@ -115,7 +188,7 @@ async fn read_first(stream: &mut TcpStream, options: &Options) -> Result<Option<
 }
 
 /// Reads as long as it is the beginning of an HTTP/2 connection. How many bytes.
-async fn read_preface(stream: &mut TcpStream, first: &mut [u8]) -> std::io::Result<usize> {
+async fn read_preface<S: AsyncRead + Unpin>(stream: &mut S, first: &mut [u8]) -> std::io::Result<usize> {
     let mut read = 0;
     while read < first.len() {
         let length = stream.read(first.get_mut(read..).unwrap_or_default()).await?;
@@ -127,12 +200,9 @@ async fn read_preface(stream: &mut TcpStream, first: &mut [u8]) -> std::io::Resu
     Ok(read)
 }
 
-async fn run_http2<A, F>(
-    (stream, intake): (TcpStream, Intake),
-    options: &Options,
-    answer: A,
-) -> Result<(), ConnectionError>
+async fn run_http2<S, A, F>((stream, intake): (S, Intake), options: &Options, answer: A) -> Result<(), ConnectionError>
 where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
@@ -159,21 +229,27 @@ where
 }
 
 /// A connection that left hyper.
-struct Left {
-    line: Line,
+struct Left<S> {
+    stream: S,
+    intake: Intake,
     handed: Handed,
     /// Whether it may go back.
     goes_on: bool,
 }
 
-async fn run_http1<A, F>(line: Line, options: &Options, answer: A) -> Result<Option<Left>, ConnectionError>
+async fn run_http1<S, A, F>(
+    (stream, intake): (S, Intake),
+    options: &Options,
+    (answer, feeds): (A, Feeds),
+) -> Result<Option<Left<S>>, ConnectionError>
 where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let desk = Arc::new(Desk::new());
-    let wire = Wire::new(line.stream, line.intake, Arc::clone(&desk), options.refusal);
-    let service = Front { answer, desk: Arc::clone(&desk) };
+    let wire = Wire::new(stream, intake, Arc::clone(&desk), options.refusal);
+    let service = Front { answer, feeds, desk: Arc::clone(&desk) };
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(options.header_timeout).max_buf_size(options.head_bytes_max);
     let mut connection = builder.serve_connection(TokioIo::new(wire), service);
@@ -197,12 +273,13 @@ where
     let Some(handed) = desk.take_handed() else { return Ok(None) };
     let (stream, mut intake) = parts.io.into_inner().into_parts();
     let goes_on = intake.take_back(&parts.read_buf, &desk) && handed.keeps_alive;
-    Ok(Some(Left { line: Line { stream, intake }, handed, goes_on }))
+    Ok(Some(Left { stream, intake, handed, goes_on }))
 }
 
 /// The service above hyper.
 struct Front<A> {
     answer: A,
+    feeds: Feeds,
     desk: Arc<Desk>,
 }
 
@@ -218,7 +295,8 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.desk.enter(Stage::Answering);
         self.desk.understood(framing_of(request.body()));
-        let may_leave = request.version() == Version::HTTP_11 && request.method() != Method::HEAD;
+        let may_leave =
+            self.feeds == Feeds::Leave && request.version() == Version::HTTP_11 && request.method() != Method::HEAD;
         let keeps_alive = !says_close(request.headers());
         let (answered, desk) = ((self.answer)(request), Arc::clone(&self.desk));
         Box::pin(async move {

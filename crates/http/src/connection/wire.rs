@@ -14,15 +14,12 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A socket under hyper.
 #[derive(Debug)]
-pub(super) struct Wire {
-    stream: TcpStream,
+pub(super) struct Wire<S> {
+    stream: S,
     intake: Intake,
     desk: Arc<Desk>,
     refusal: Refusal,
@@ -129,12 +126,12 @@ fn escaped(byte: u8) -> [u8; 3] {
     [b'%', digit(byte >> 4), digit(byte & 15)]
 }
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream, intake: Intake, desk: Arc<Desk>, refusal: Refusal) -> Self {
+impl<S> Wire<S> {
+    pub(super) fn new(stream: S, intake: Intake, desk: Arc<Desk>, refusal: Refusal) -> Self {
         Self { stream, intake, desk, refusal, worded: None }
     }
 
-    pub(super) fn into_parts(self) -> (TcpStream, Intake) {
+    pub(super) fn into_parts(self) -> (S, Intake) {
         (self.stream, self.intake)
     }
 
@@ -154,7 +151,9 @@ impl Wire {
         self.worded = Some(wire_text((self.refusal)(status)));
         true
     }
+}
 
+impl<S: AsyncWrite + Unpin> Wire<S> {
     fn poll_worded(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(worded) = &mut self.worded else { return Poll::Ready(Ok(())) };
         while !worded.is_empty() {
@@ -166,7 +165,7 @@ impl Wire {
 }
 
 /// A whole response as HTTP/1.1 that ends the connection.
-fn wire_text(response: Response<Body>) -> Bytes {
+pub(super) fn wire_text(response: Response<Body>) -> Bytes {
     let (head, body) = response.into_parts();
     let mut out = format!("HTTP/1.1 {}\r\nconnection: close\r\n", head.status).into_bytes();
     for (name, value) in &head.headers {
@@ -182,7 +181,7 @@ fn wire_text(response: Response<Body>) -> Bytes {
     out.into()
 }
 
-impl AsyncRead for Wire {
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.intake.mended.is_empty() {
@@ -205,7 +204,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.is_refusal(bytes) {
             return Poll::Ready(Ok(bytes.len()));
