@@ -3,6 +3,8 @@
 //! Nothing of this is linked into the server. Everything here fails by returning an error, so that a caller can say
 //! which seed or which folder it was.
 
+#[cfg(target_os = "linux")]
+pub mod faults;
 pub mod http;
 #[cfg(target_os = "linux")]
 pub mod powercut;

@@ -29,7 +29,7 @@ mod places;
 mod random;
 mod recording;
 mod report;
-mod shim;
+pub(crate) mod shim;
 mod simulator;
 mod tester;
 mod workload;

@@ -125,7 +125,7 @@ impl Recording {
 }
 
 fn prepare(mut command: Command, root: &Path, log: &Path, run: &Run) -> Result<Command, Error> {
-    command.env("LD_PRELOAD", shim::library()?);
+    command.env("LD_PRELOAD", shim::library(shim::RECORDER)?);
     command.env("POWERCUT_ROOT", root).env("POWERCUT_LOG", log);
     command.env("POWERCUT_SYNC_US", run.sync.as_micros().to_string());
     command.env_remove("POWERCUT_STOP_AFTER");

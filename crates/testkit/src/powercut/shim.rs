@@ -1,4 +1,4 @@
-//! The preload library: compiled on demand, kept beside the test binaries under a name that holds its content's hash.
+//! The preload libraries: compiled on demand, kept beside the test binaries under names that hold their content's hash.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -6,38 +6,39 @@ use std::process::Command;
 
 use super::Error;
 
-const SOURCE: &str = include_str!("../../shim/powercut.c");
+/// Records what a process does to its files.
+pub(crate) const RECORDER: &str = include_str!("../../shim/powercut.c");
 
 /// Distributions that turn on `_FORTIFY_SOURCE` make `open` an inline function, which cannot be replaced.
 const FLAGS: &[&str] = &["-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-O2"];
 const LIBRARIES: &[&str] = &["-ldl", "-lpthread"];
 
-/// The compiled preload library, compiling it when this content wasn't yet.
+/// A compiled preload library, compiling it when this content wasn't yet.
 ///
 /// Tests running in parallel may both compile; each renames a whole file into place.
 ///
 /// # Errors
 /// [`Error::Compiler`] without a working `cc`, [`Error::Io`] when the folder of the test binary isn't writable.
-pub(super) fn library() -> Result<PathBuf, Error> {
+pub(crate) fn library(source: &str) -> Result<PathBuf, Error> {
     let program = std::env::current_exe().map_err(Error::io("find", Path::new("the test binary")))?;
     let folder = program.parent().unwrap_or(Path::new("."));
-    let library = folder.join(format!("powercut-{:016x}.so", content_hash()));
+    let library = folder.join(format!("preload-{:016x}.so", content_hash(source)));
     if !library.exists() {
-        compile(folder, &library)?;
+        compile(source, folder, &library)?;
     }
     Ok(library)
 }
 
-fn content_hash() -> u64 {
+fn content_hash(source: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (SOURCE, FLAGS, LIBRARIES).hash(&mut hasher);
+    (source, FLAGS, LIBRARIES).hash(&mut hasher);
     hasher.finish()
 }
 
-fn compile(folder: &Path, library: &Path) -> Result<(), Error> {
+fn compile(text: &str, folder: &Path, library: &Path) -> Result<(), Error> {
     let scratch = tempfile::tempdir_in(folder).map_err(Error::io("make a folder in", folder))?;
-    let (source, built) = (scratch.path().join("powercut.c"), scratch.path().join("powercut.so"));
-    std::fs::write(&source, SOURCE).map_err(Error::io("write", &source))?;
+    let (source, built) = (scratch.path().join("preload.c"), scratch.path().join("preload.so"));
+    std::fs::write(&source, text).map_err(Error::io("write", &source))?;
     let mut cc = Command::new("cc");
     cc.args(FLAGS).arg("-o").arg(&built).arg(&source).args(LIBRARIES);
     let output = cc.output().map_err(Error::io("run", Path::new("cc")))?;
