@@ -11,6 +11,8 @@
  * - Changes that cannot be followed (shared writable mappings, O_TMPFILE, ...) are recorded as UNSUPPORTED, and the
  *   reader refuses the recording. Changes made by raw system calls aren't seen: the reader finds them by comparing.
  * - Opening <root>/.powercut/TEXT makes the mark TEXT and answers ENOENT; programs need no C interface for it.
+ * - With POWERCUT_MARKS, a socket of that path takes marks from other processes: lines, each answered by a dot and a
+ *   newline once it is recorded.
  * - Files outside the folder but on its filesystem are recorded too; the reader drops inodes it doesn't know.
  */
 #define _GNU_SOURCE
@@ -24,11 +26,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum kind {
@@ -107,6 +112,49 @@ static void unlock(void) {
     errno = kept;
 }
 
+/* ---- marks from other processes ---- */
+
+/* One connection: a line at a time. */
+static void *take_marks(void *connection) {
+    int fd = (int)(intptr_t)connection;
+    char line[128];
+    size_t len = 0;
+    while (len < sizeof line && syscall(SYS_read, fd, line + len, 1) == 1) {
+        if (line[len++] != '\n') continue;
+        line[len - 1] = 0;
+        lock();
+        record((struct header){.kind = MARK}, line, NULL, NULL);
+        unlock();
+        if (syscall(SYS_write, fd, ".\n", 2) != 2) break;
+        len = 0;
+    }
+    syscall(SYS_close, fd);
+    return NULL;
+}
+
+static void *accept_marks(void *listener) {
+    for (;;) {
+        int fd = accept4((int)(intptr_t)listener, NULL, NULL, SOCK_CLOEXEC);
+        pthread_t thread;
+        if (fd >= 0 && !pthread_create(&thread, NULL, take_marks, (void *)(intptr_t)fd)) pthread_detach(thread);
+    }
+}
+
+static void listen_for_marks(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) _exit(EXIT_LOG_BROKEN);
+    strcpy(address.sun_path, path);
+    syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 64)) _exit(EXIT_LOG_BROKEN);
+    sigset_t all, before;
+    pthread_t thread;
+    sigfillset(&all); /* Signals are the program's own business; threads inherit the mask. */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (!pthread_create(&thread, NULL, accept_marks, (void *)(intptr_t)fd)) pthread_detach(thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 __attribute__((constructor)) static void start(void) {
     const char *log = getenv("POWERCUT_LOG"), *folder = getenv("POWERCUT_ROOT");
     const char *stop = getenv("POWERCUT_STOP_AFTER"), *pause = getenv("POWERCUT_SYNC_US");
@@ -122,6 +170,8 @@ __attribute__((constructor)) static void start(void) {
     lock();
     record((struct header){.kind = STARTED}, NULL, NULL, NULL);
     unlock();
+    const char *marks = getenv("POWERCUT_MARKS");
+    if (marks) listen_for_marks(marks);
 }
 
 /* ---- what is followed ---- */

@@ -9,11 +9,12 @@ use tempfile::TempDir;
 use super::Error;
 use super::check::Depth;
 use super::cut::{Cut, Model};
-use super::options::Options;
+use super::options::{Options, Subject};
 use super::places::{Focus, cuts};
 use super::random::Random;
 use super::recording::{Recording, Run};
 use super::report::Report;
+use super::server::{self, Load};
 use super::simulator::{Promise, Simulator};
 use super::tester::{Tester, Trial};
 
@@ -57,7 +58,10 @@ impl Campaign<'_> {
         let mut left = Some((self.options.folder()?, Promises::new()));
         for generation in 0..self.options.generations {
             let Some((root, promises)) = left.filter(|_| self.wants_more()) else { break };
-            let run = self.run_workload(root.path(), seed, &mut random);
+            let run = match self.options.subject {
+                Subject::Store => self.run_workload(root.path(), seed, &mut random),
+                Subject::Server => self.run_server(root.path(), (seed, &promises), &mut random),
+            };
             let Some(recording) = self.report.add_recording(run)? else { break };
             let recording = recording.after(promises);
             self.report.recordings_after_cut += usize::from(generation > 0);
@@ -81,6 +85,18 @@ impl Campaign<'_> {
         let mut recording = Recording::run_with(self.options.command(root, seed, OPENINGS), root, &killed)?;
         recording.resume(self.options.command(root, seed, OPENINGS), &Run::default())?;
         Ok(recording)
+    }
+
+    fn run_server(
+        &self,
+        root: &Path,
+        (seed, promises): (u64, &Promises),
+        random: &mut Random,
+    ) -> Result<Recording, Error> {
+        let binary = self.options.workload.first().map(Path::new).unwrap_or(Path::new("tidegate"));
+        let Options { transactions: writes, acknowledge, .. } = *self.options;
+        let load = Load { binary, seed, writes, acknowledge };
+        server::record(&load, root, promises, random)
     }
 
     /// Positions of all kinds, each with one cut in each model.

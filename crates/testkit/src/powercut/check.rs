@@ -1,5 +1,6 @@
 //! Opening a rebuilt folder with the real engine, and holding what it shows against what was promised.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::panic::{self, AssertUnwindSafe};
@@ -66,6 +67,14 @@ pub enum Violation {
     },
 }
 
+impl Violation {
+    pub(super) fn panicked(payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Self::Panicked(text.unwrap_or_default())
+    }
+}
+
 /// Checks rebuilt folders of one workload.
 #[derive(Debug)]
 pub(super) struct Checker {
@@ -102,11 +111,7 @@ impl Checker {
             Depth::Once => self.open_and_compare(root, promises),
             Depth::Twice => self.open_twice(root, promises),
         });
-        panic::catch_unwind(guarded).unwrap_or_else(|payload| {
-            let text = payload.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Err(Violation::Panicked(text.unwrap_or_default()))
-        })
+        panic::catch_unwind(guarded).unwrap_or_else(|payload| Err(Violation::panicked(payload.as_ref())))
     }
 
     fn open_twice(&mut self, root: &Path, promises: &BTreeMap<u32, Promise>) -> Result<Vec<u64>, Violation> {

@@ -7,7 +7,8 @@
 //!
 //! - [`Marks`]: how the workload says what it began and what it was told is durable.
 //! - [`cuts`]: positions worth trying.
-//! - Nothing here knows the engine; `history`, `workload`, `check` and `campaign` do, for the embedded store.
+//! - Nothing here knows the engine; `history`, `workload`, `check` and `campaign` do, for the embedded store, and
+//!   `server` for the real binary.
 //!
 //! Linux only, for the preload library; a C compiler named `cc` must be installed.
 
@@ -29,6 +30,7 @@ mod places;
 mod random;
 mod recording;
 mod report;
+mod server;
 pub(crate) mod shim;
 mod simulator;
 mod tester;
@@ -40,7 +42,7 @@ pub use cut::{ContentStrategy, Cut, Model, NameStrategy};
 pub use error::Error;
 pub use kills::kills;
 pub use mark::Marks;
-pub use options::Options;
+pub use options::{Options, Subject};
 pub use places::{Focus, cuts};
 pub use random::Random;
 pub use recording::{Recording, Run, scratch};

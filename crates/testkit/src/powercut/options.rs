@@ -13,7 +13,10 @@ use super::workload::{Acknowledge, Workload};
 /// What to try, and how much of it.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Program and leading arguments of the process that runs [`Workload::parse`] on the arguments added to them.
+    /// What is tried.
+    pub subject: Subject,
+    /// Program and leading arguments of the process: of one that runs [`Workload::parse`] on the arguments added to
+    /// them, or of the server.
     pub workload: Vec<OsString>,
     /// Where folders are made and removed; a filesystem in memory is quickest.
     pub scratch: PathBuf,
@@ -37,11 +40,27 @@ pub struct Options {
     pub deadline: Duration,
 }
 
+/// What is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The embedded store.
+    Store,
+    /// The real server, under requests.
+    Server,
+}
+
 impl Options {
+    /// A short campaign with the server of this binary.
+    #[must_use]
+    pub fn server(binary: PathBuf, scratch: PathBuf) -> Self {
+        Self { subject: Subject::Server, ..Self::new(vec![binary.into()], scratch) }
+    }
+
     /// A short campaign, as in a test.
     #[must_use]
     pub fn new(workload: Vec<OsString>, scratch: PathBuf) -> Self {
         Self {
+            subject: Subject::Store,
             workload,
             scratch,
             keep: None,

@@ -16,7 +16,7 @@ use super::shim;
 use super::simulator::{Promise, Simulator};
 
 /// Exit status with which the preload library ends a process that it was to stop.
-const STOPPED: i32 = 77;
+pub(super) const STOPPED: i32 = 77;
 
 /// Where folders are best recorded and rebuilt: in memory where there is such a place, for there are many.
 #[must_use]
@@ -69,10 +69,15 @@ impl Recording {
     /// # Errors
     /// As [`Recording::run`].
     pub fn run_with(command: Command, root: &Path, run: &Run) -> Result<Self, Error> {
-        let root = root.canonicalize().map_err(Error::io("find", root))?;
-        let mut recording = Self { base: Base::scan(&root)?, events: Vec::new(), promises: BTreeMap::new(), root };
+        let mut recording = Self::of(root)?;
         recording.resume(command, run)?;
         Ok(recording)
+    }
+
+    /// A recording in which nothing has happened yet.
+    pub(super) fn of(root: &Path) -> Result<Self, Error> {
+        let root = root.canonicalize().map_err(Error::io("find", root))?;
+        Ok(Self { base: Base::scan(&root)?, events: Vec::new(), promises: BTreeMap::new(), root })
     }
 
     /// Runs another process on the same folder while the machine lives on: it finds what the one before wrote, synced
@@ -81,10 +86,20 @@ impl Recording {
     /// # Errors
     /// As [`Recording::run`].
     pub fn resume(&mut self, command: Command, run: &Run) -> Result<(), Error> {
+        self.resume_by(command, run, |command, _beside| execute(command, run))
+    }
+
+    /// [`Recording::resume`], the process being run by `drive`, which has a folder beside the recorded one.
+    pub(super) fn resume_by(
+        &mut self,
+        command: Command,
+        run: &Run,
+        drive: impl FnOnce(Command, &Path) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let beside = self.root.parent().unwrap_or(Path::new("/"));
         let scratch = tempfile::tempdir_in(beside).map_err(Error::io("make a folder in", beside))?;
         let log = scratch.path().join("log");
-        execute(prepare(command, &self.root, &log, run)?, run)?;
+        drive(prepare(command, &self.root, &log, run)?, scratch.path())?;
         if !log.exists() {
             return Err(Error::NotRecorded);
         }
@@ -163,7 +178,7 @@ fn describe(status: Option<ExitStatus>) -> String {
     status.map_or_else(|| "killed at its deadline".to_owned(), |status| status.to_string())
 }
 
-fn read_all(file: &mut File) -> String {
+pub(super) fn read_all(file: &mut File) -> String {
     let mut bytes = Vec::new();
     match file.rewind().and_then(|()| file.read_to_end(&mut bytes)) {
         Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),

@@ -1,16 +1,17 @@
 //! Cutting one recording in many ways, and judging each folder.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::Error;
 use super::check::{Checker, Depth, Violation};
 use super::cut::Cut;
-use super::options::Options;
+use super::options::{Options, Subject};
 use super::places::Focus;
 use super::recording::Recording;
 use super::report::{Failure, Outcome, Report};
+use super::server;
 use super::simulator::Simulator;
 
 /// A position to try, why, and in what way.
@@ -29,6 +30,28 @@ pub(super) struct Tester<'a> {
     pub(super) recording: &'a Recording,
     pub(super) number: usize,
     pub(super) seed: u64,
+}
+
+/// Who opens the folders.
+enum Judge {
+    Store(Checker),
+    Server(server::Judge),
+}
+
+impl Judge {
+    fn new(subject: Subject, seed: u64) -> std::io::Result<Self> {
+        Ok(match subject {
+            Subject::Store => Self::Store(Checker::new(seed)?),
+            Subject::Server => Self::Server(server::Judge::new(seed)?),
+        })
+    }
+
+    fn check(&mut self, folder: &Path, simulator: &Simulator<'_>, depth: Depth) -> Result<Vec<u64>, Violation> {
+        match self {
+            Self::Store(checker) => checker.check(folder, simulator, depth),
+            Self::Server(judge) => judge.check(folder, simulator, depth),
+        }
+    }
 }
 
 impl Tester<'_> {
@@ -54,13 +77,13 @@ impl Tester<'_> {
     fn run_share(&self, trials: &[Trial]) -> Result<Vec<(Focus, Outcome)>, Error> {
         let scratch = self.options.folder()?;
         let folder = scratch.path().join("cut");
-        let mut checker = Checker::new(self.seed).map_err(Error::io("start a check in", &folder))?;
+        let mut judge = Judge::new(self.options.subject, self.seed).map_err(Error::io("start a check in", &folder))?;
         let mut simulator = Simulator::new(self.recording);
         let mut outcomes = Vec::new();
         for trial in trials {
             simulator.advance_to(trial.position)?;
             simulator.rebuild(&folder, &trial.cut)?;
-            let found = checker.check(&folder, &simulator, trial.depth);
+            let found = judge.check(&folder, &simulator, trial.depth);
             outcomes.push((trial.focus, self.judge(&simulator, trial, found)?));
         }
         Ok(outcomes)
