@@ -25,6 +25,7 @@ pub(crate) async fn create(cx: &Context, name: &DbName) -> Answer {
         Some(_) => return Err(Error::bad_request("Invalid `partitioned` parameter")),
     };
     cx.engine.create_database(&cx.caller, name, layout).await?;
+    cx.shared.replication.databases_changed();
     let mut response = json_value(StatusCode::CREATED, &json!({ "ok": true }));
     let location = format!("{}/{}", cx.base_url(), encode_segment(name.as_str()));
     if let Ok(location) = HeaderValue::try_from(location) {

@@ -15,6 +15,7 @@ mod list;
 mod local;
 mod node;
 mod partition;
+mod replicator;
 mod revisions;
 mod route;
 mod sequence;

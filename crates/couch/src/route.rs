@@ -31,6 +31,9 @@ pub(crate) enum ServerRoute {
     DbUpdates,
     /// `_node/NAME/…`, with the name, if it is ours, taken away.
     Node(NodeRoute),
+    Replicate,
+    /// `_scheduler/…`: what follows.
+    Scheduler(Vec<String>),
     /// CouchDB has it; Tidegate hasn't yet.
     Later,
     /// Nobody has it.
@@ -146,9 +149,12 @@ fn server_route(name: &str, rest: &[Segment<'_>]) -> Option<ServerRoute> {
         "_active_tasks" => ServerRoute::ActiveTasks,
         "_db_updates" => ServerRoute::DbUpdates,
         "_node" => return Some(ServerRoute::Node(node_route(rest))),
-        "_nouveau_analyze" | "_replicate" | "_reshard" | "_scheduler" | "_search_analyze" | "_utils" => {
-            return Some(ServerRoute::Later);
+        "_replicate" => ServerRoute::Replicate,
+        "_scheduler" => {
+            let parts = rest.iter().map(|segment| segment.decoded(Plus::Literal).into_owned());
+            return Some(ServerRoute::Scheduler(parts.filter(|part| !part.is_empty()).collect()));
         }
+        "_nouveau_analyze" | "_reshard" | "_search_analyze" | "_utils" => return Some(ServerRoute::Later),
         _ => return None,
     };
     let is_whole = rest.iter().all(|segment| segment.text().is_empty());

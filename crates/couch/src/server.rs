@@ -4,6 +4,7 @@ use crate::{
     context::{Answer, Context, json, json_value},
     database::info_json,
     error::Error,
+    replicator,
     route::NODE,
 };
 use http::{HeaderValue, Response, StatusCode, header};
@@ -65,12 +66,13 @@ pub(crate) fn uuids(cx: &Context) -> Answer {
 }
 
 /// What runs in the background.
-pub(crate) fn active_tasks(cx: &Context) -> Answer {
+pub(crate) async fn active_tasks(cx: &Context) -> Answer {
     cx.engine.check_admin(&cx.caller)?;
     let compacting = cx.engine.compactions().into_iter();
-    let tasks: Vec<Value> = compacting
+    let mut tasks: Vec<Value> = compacting
         .map(|name| json!({ "type": "database_compaction", "node": NODE, "database": name.as_str() }))
         .collect();
+    tasks.extend(replicator::handlers::tasks(cx).await?);
     Ok(json_value(StatusCode::OK, &Value::Array(tasks)))
 }
 

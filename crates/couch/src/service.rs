@@ -7,7 +7,9 @@ use crate::{
     error::Error,
     list, local,
     node::{self, Observe},
-    partition, revisions,
+    partition,
+    replicator::{self, Replication, Trusted},
+    revisions,
     route::{self, DatabaseRoute, Endpoint, Route, ServerRoute},
     server, session,
     uuids::Uuids,
@@ -54,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) uuids: Uuids,
     pub(crate) feeds: Arc<Semaphore>,
     pub(crate) circles: Arc<Circles>,
+    pub(crate) replication: Replication,
     /// The rules for web pages, and the configuration that they were made of.
     cors: RwLock<Option<MadeCors>>,
 }
@@ -74,12 +77,32 @@ impl Shared {
 }
 
 impl Couch {
-    /// The dialect over this engine. Streamed responses run in `tasks`, and end when `draining` is cancelled.
+    /// The dialect over this engine. Streamed responses run in `tasks`, and end when `draining` is cancelled. So do
+    /// replications, which the first dialect over an engine runs: to be called within a runtime.
     pub fn new(engine: Engine, settings: Settings, tasks: TaskTracker, draining: CancellationToken) -> Self {
         let feeds = Arc::new(Semaphore::new(settings.feeds_max));
         let (uuids, circles) = (Uuids::new(), Arc::default());
-        let shared = Shared { settings, uuids, feeds, circles, cors: RwLock::default() };
-        Self { engine, shared: Arc::new(shared), tasks, draining }
+        let (replication, inbox) = Replication::new();
+        let shared = Shared { settings, uuids, feeds, circles, replication, cors: RwLock::default() };
+        let couch = Self { engine, shared: Arc::new(shared), tasks, draining };
+        replicator::start(&couch, inbox);
+        couch
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn replication(&self) -> &Replication {
+        &self.shared.replication
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    pub(crate) fn draining(&self) -> &CancellationToken {
+        &self.draining
     }
 
     /// Answers a request. Never fails: a failure is an answer, too.
@@ -90,10 +113,11 @@ impl Couch {
             return response;
         }
         let arrival = Arrival::of(&request);
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let trusted = parts.extensions.remove::<Trusted>();
         let method = method_of(&parts.method, &parts.headers);
         let head = Arc::new(Head { method, uri: parts.uri, headers: parts.headers, arrival });
-        let mut response = match self.answer(Arc::clone(&head), &live, body).await {
+        let mut response = match self.answer(Arc::clone(&head), trusted, &live, body).await {
             Ok(response) => response,
             Err(error) => refuse(error, &live),
         };
@@ -109,18 +133,25 @@ impl Couch {
         response
     }
 
-    async fn answer(&self, request: Arc<Head>, live: &Arc<Live>, body: Incoming) -> Answer {
+    async fn answer(&self, request: Arc<Head>, trusted: Option<Trusted>, live: &Arc<Live>, body: Incoming) -> Answer {
         let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
         if target as u64 > live.uri_length_max {
             return Err(Error::new(http::StatusCode::URI_TOO_LONG, "too_long", "the request uri is too long"));
         }
         let plus = if live.decode_plus_to_space.is_on() { Plus::Space } else { Plus::Literal };
         let route = route::parse(request.uri.path(), plus)?;
-        let (caller, cookie) = self.authenticate(&request, live, &route).await?;
+        let (caller, cookie) = match trusted {
+            Some(Trusted(caller)) => (caller, None),
+            None => self.authenticate(&request, live, &route).await?,
+        };
         let (engine, shared) = (self.engine.clone(), Arc::clone(&self.shared));
         let (tasks, draining, live) = (self.tasks.clone(), self.draining.clone(), Arc::clone(live));
         let cx = Context { engine, live, caller, request, shared, tasks, draining };
         let mut response = match route {
+            Route::Server(ServerRoute::Replicate) => match cx.request.method.as_str() {
+                "POST" => Box::pin(replicator::handlers::replicate(self, &cx, body)).await,
+                _ => Err(Error::method_not_allowed("POST")),
+            },
             Route::Server(route) => answer_server(&cx, route, body).await,
             Route::Database(name, route) => answer_database(&cx, &name, route, body).await,
         }
@@ -195,7 +226,9 @@ async fn answer_server(cx: &Context, route: ServerRoute, body: Incoming) -> Answ
         (R::Node(route), _) => Box::pin(node::answer(cx, route, body)).await,
         (R::Membership, "GET" | "HEAD") => node::membership(cx),
         (R::ClusterSetup, "GET" | "HEAD" | "POST") => Box::pin(node::cluster_setup(cx, body)).await,
-        (R::ActiveTasks, "GET" | "HEAD") => server::active_tasks(cx),
+        (R::ActiveTasks, "GET" | "HEAD") => Box::pin(server::active_tasks(cx)).await,
+        (R::Scheduler(path), "GET" | "HEAD") => Box::pin(replicator::handlers::scheduler(cx, &path)).await,
+        (R::Replicate, _) => Err(Error::method_not_allowed("POST")),
         (R::Unknown, _) => {
             cx.engine.check_admin(&cx.caller)?;
             Err(Error::not_found("missing"))
@@ -204,7 +237,7 @@ async fn answer_server(cx: &Context, route: ServerRoute, body: Incoming) -> Answ
         (R::DbUpdates, _) => Err(Error::method_not_allowed("GET")),
         (R::Later, _) => Err(Error::not_implemented()),
         (R::DbsInfo | R::ClusterSetup, _) => Err(Error::method_not_allowed("GET,HEAD,POST")),
-        (R::Welcome | R::Up | R::Uuids | R::AllDbs | R::Membership | R::ActiveTasks, _) => {
+        (R::Welcome | R::Up | R::Uuids | R::AllDbs | R::Membership | R::ActiveTasks | R::Scheduler(_), _) => {
             Err(Error::method_not_allowed("GET,HEAD"))
         }
     }

@@ -1,6 +1,6 @@
 //! Reading revisions.
 
-use crate::{Absence, Attachment, AttachmentReader, Change, Database, DocRow, Error, rules::Purpose};
+use crate::{Absence, Attachment, AttachmentReader, Change, Database, DocRow, Error, replicator, rules::Purpose};
 use bytes::Bytes;
 use std::{borrow::Cow, ops::Range};
 use tidegate_access::{
@@ -180,10 +180,15 @@ impl Database {
         self.shown(from_row(&self.store.reader()?, row).await?)
     }
 
-    /// The document as its reader may see it. Of users, others see what is public alone.
+    /// The document as its reader may see it. Of users, others see what is public alone; of replications, no passwords.
     fn shown(&self, mut document: Document) -> Result<Document, Error> {
-        if self.rules.purpose != Purpose::Users {
-            return Ok(document);
+        match self.rules.purpose {
+            Purpose::Plain => return Ok(document),
+            Purpose::Replicator => {
+                document.members = replicator::shown(self, &document)?;
+                return Ok(document);
+            }
+            Purpose::Users => {}
         }
         let author = Author { user: self.caller.context(), security: &self.rules.security };
         let live = self.engine.live();

@@ -5,6 +5,7 @@ use crate::{
     config::{Config, Live},
     global_changes,
     logins::Logins,
+    replicator::Taken,
     rules::{self, Rules},
     scripts::Scripts,
 };
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     /// What governs the databases in use, by their ids.
     rules: Mutex<HashMap<[u8; 8], Arc<Rules>>>,
     pub(crate) party: Party,
+    pub(crate) replicator_taken: Taken,
     databases_max: usize,
     identity: Identity,
     pub(crate) clock: fn() -> SystemTime,
@@ -89,9 +91,22 @@ impl Engine {
         }
         let config = Config::open(&store, config).await?;
         let logins = Logins::new();
-        let (rules, scripts) = (Mutex::default(), Scripts::default());
+        let (rules, scripts, replicator_taken) = (Mutex::default(), Scripts::default(), Taken::default());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new().drop_guard());
-        let inner = Inner { store, config, logins, scripts, rules, party, databases_max, identity, clock, tasks, stop };
+        let inner = Inner {
+            store,
+            config,
+            logins,
+            scripts,
+            rules,
+            party,
+            replicator_taken,
+            databases_max,
+            identity,
+            clock,
+            tasks,
+            stop,
+        };
         let engine = Self { inner: Arc::new(inner) };
         for name in [DbName::users(), DbName::replicator()] {
             match engine.inner.create(&name, Vec::new()).await {

@@ -2,7 +2,7 @@
 //!
 //! Source: `couch_db:validate_doc_update`, `fabric_doc_update`.
 
-use crate::{Database, Error, designs, rules::Purpose};
+use crate::{Database, Error, designs, replicator, rules::Purpose};
 use tidegate_access::user::Author;
 use tidegate_store::Edit;
 use tidegate_types::DocKind;
@@ -26,10 +26,11 @@ impl Database {
     async fn govern_one(&self, edit: &mut Edit) -> Result<(), Error> {
         self.rules.check_edit(&self.caller, edit)?;
         match self.rules.purpose {
-            Purpose::Plain | Purpose::Replicator => {}
+            Purpose::Plain => {}
+            // Boxed: it is large, and rare.
+            Purpose::Replicator => Box::pin(replicator::govern(self, edit)).await?,
             Purpose::Users => {
                 let author = Author { user: self.caller.context(), security: &self.rules.security };
-                // Boxed: it is large, and rare.
                 Box::pin(self.engine.inner.prepare_user(&self.store, author, edit)).await?;
             }
         }

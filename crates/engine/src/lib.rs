@@ -19,6 +19,7 @@ mod govern;
 mod limits;
 mod logins;
 mod partition;
+mod replicator;
 mod rules;
 mod scripts;
 mod users;
@@ -28,8 +29,8 @@ mod write;
 pub use attachments::{AttachmentReader, AttachmentUpload, StagedAttachment};
 pub use caller::Caller;
 pub use config::{
-    BadValue, Compression, CorsRules, DefaultSecurity, Expected, Flag, Live, Persistence, Refusal, Sections,
-    UuidAlgorithm, ValidUser,
+    BadValue, Compression, CorsRules, DefaultSecurity, Expected, Flag, Live, Persistence, Refusal, ReplicatorRules,
+    Sections, UuidAlgorithm, ValidUser,
 };
 pub use database::{Database, DocumentList, RevsDiff};
 pub use document::{Availability, Detail, Document, History, OpenRev, OpenRevs, Which};
@@ -39,6 +40,7 @@ pub use feed::Feed;
 pub use limits::Limits;
 pub use logins::{Credentials, Login, LoginForm};
 pub use partition::{Partition, check as check_partition};
+pub use replicator::Replicator;
 pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx};
 pub use tidegate_kv::{Health, Stats};
 pub use tidegate_script::{Error as ScriptError, Pool, Program};

@@ -161,6 +161,18 @@ impl Engine {
         if self.is_party(auth) { UserCtx::nameless_admin() } else { UserCtx::anonymous() }
     }
 
+    /// Who owns a document, with the rights that it has now. What nobody owns is nobody's.
+    pub(crate) async fn owner(&self, name: Option<&str>) -> Result<UserCtx, Error> {
+        let live = self.inner.config.live();
+        let Some(name) = name else { return Ok(self.nobody(&live.auth)) };
+        match self.account(&live.auth, name).await? {
+            Some(account) => Ok(account.into_user(Handler::Default)),
+            // Where everybody administers the server, names that nobody has come with no rights to lose.
+            None if self.is_party(&live.auth) => Ok(self.nobody(&live.auth)),
+            None => Err(tidegate_access::Error::Forbidden(format!("its owner `{name}` is no user").into()).into()),
+        }
+    }
+
     fn is_party(&self, auth: &Auth) -> bool {
         self.inner.party == Party::Open && auth.admins.is_empty()
     }

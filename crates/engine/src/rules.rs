@@ -54,9 +54,7 @@ impl Purpose {
         if *name == DbName::users() {
             return Self::Users;
         }
-        // CouchDB runs replications of every database whose name ends so. Source: `couch_replicator_utils`.
-        let last = name.as_str().rsplit('/').next().unwrap_or_default();
-        if last == DbName::replicator().as_str() { Self::Replicator } else { Self::Plain }
+        if name.is_replicator() { Self::Replicator } else { Self::Plain }
     }
 }
 

@@ -124,7 +124,7 @@ impl Inner {
 
 /// What the edited document holds until now; `None` for a new one, or one that was deleted. An edit that can't be made
 /// now is a conflict: it isn't to be checked against one state and written over another.
-async fn previous(users: &Database, edit: &Edit) -> Result<Option<Bytes>, Error> {
+pub(crate) async fn previous(users: &Database, edit: &Edit) -> Result<Option<Bytes>, Error> {
     let reader = users.reader()?;
     let state = reader.document(&edit.id).await?;
     let is_edit_of =
@@ -141,7 +141,7 @@ async fn previous(users: &Database, edit: &Edit) -> Result<Option<Bytes>, Error>
 }
 
 /// The text that the revision's id is a hash of.
-fn canonical(members: &[u8]) -> Result<Bytes, Error> {
+pub(crate) fn canonical(members: &[u8]) -> Result<Bytes, Error> {
     let text = [b"{", members, b"}"].concat();
     let scanned = scan_document(&text, Limits::default());
     let scanned =

@@ -40,6 +40,12 @@ impl DbName {
         Self("_global_changes".into())
     }
 
+    /// Whether the documents of a database of this name are replications: `_replicator`, or a name that ends in
+    /// `/_replicator`. Source: `couch_replicator_utils`.
+    pub fn is_replicator(&self) -> bool {
+        self.as_str().rsplit('/').next() == Some("_replicator")
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

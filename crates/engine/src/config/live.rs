@@ -4,6 +4,7 @@ use super::{
     auth::Auth,
     compression::Compression,
     known::Refusal,
+    replicator::ReplicatorRules,
     sections::{BadValue, Expected, Flag, Sections, bad},
     uuids::UuidAlgorithm,
 };
@@ -56,6 +57,8 @@ pub struct Live {
     pub purge_documents_max: u64,
     /// See `purge_documents_max`.
     pub purge_revs_max: u64,
+    /// How replications run.
+    pub replicator: ReplicatorRules,
 }
 
 /// Who must say who they are.
@@ -134,6 +137,7 @@ impl Live {
             uri_length_max: integer("chttpd", "max_uri_length", u64::MAX)?,
             purge_documents_max: integer("purge", "max_document_id_number", 100)?,
             purge_revs_max: integer("purge", "max_revisions_number", 100_000)?,
+            replicator: ReplicatorRules::of(sections)?,
         })
     }
 }

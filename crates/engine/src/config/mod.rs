@@ -7,6 +7,7 @@ mod auth;
 mod compression;
 mod known;
 mod live;
+mod replicator;
 mod sections;
 mod uuids;
 mod whitelist;
@@ -15,6 +16,7 @@ pub(crate) use auth::Auth;
 pub use compression::Compression;
 pub use known::Refusal;
 pub use live::{CorsRules, DefaultSecurity, Live, ValidUser};
+pub use replicator::ReplicatorRules;
 pub use sections::{BadValue, Expected, Flag, Sections};
 pub use uuids::UuidAlgorithm;
 

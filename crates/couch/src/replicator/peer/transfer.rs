@@ -1,0 +1,302 @@
+//! Revisions with attachments, from the source to the target as they come: no attachment is ever in memory as a whole.
+//!
+//! The source answers `multipart/mixed` with a part for each revision. A part that is `multipart/related` is what the
+//! target takes as the body of a `PUT`, so it goes on as it is; only its first part, the document, is looked at before.
+
+use super::{ANSWER_BYTES_MAX, Answer, Ask, Outgoing, Peer, copy::DocHead, document_path, unreadable};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, header};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::VecDeque;
+use tidegate_http::{
+    media::MediaType,
+    multipart::{Boundary, Event, Multipart, MultipartError, Scanner},
+    respond,
+};
+use tidegate_replication::{Doc, Failure, FailureKind, Moved, Transfer, Transferred, WriteFailure};
+use tidegate_types::Rev;
+
+/// A URL is no longer than this, in bytes: servers and what stands before them have their limits. Source:
+/// `couch_replicator_api_wrap`'s `MAX_URL_LEN`.
+const URL_BYTES_MAX: usize = 7_000;
+/// Bytes of a document without its attachments.
+const DOCUMENT_BYTES_MAX: usize = 64 << 20;
+/// Chunks between the two connections.
+const CHUNKS_MAX: usize = 4;
+const MISSING_STUB: u16 = 412;
+const MIXED: HeaderValue = HeaderValue::from_static("multipart/mixed, application/json;q=0.5");
+
+type Outcome = Result<Transferred<Bytes>, Refused>;
+
+/// The target has refused a revision.
+enum Refused {
+    /// It lacks an attachment that it should have: it was asked for too little.
+    MissingStub(String),
+    Other(Failure),
+}
+
+/// Where revisions come from, and where they go.
+#[derive(Clone, Copy)]
+struct Way<'w> {
+    source: &'w Peer,
+    target: &'w Peer,
+    transfer: &'w Transfer,
+}
+
+/// Moves revisions of one document.
+///
+/// # Errors
+/// The source or the connection to it failed.
+pub(in crate::replicator) async fn transfer(
+    source: &Peer,
+    target: &Peer,
+    transfer: &Transfer,
+) -> Result<Vec<Moved<Bytes>>, Failure> {
+    let way = Way { source, target, transfer };
+    let mut moved = Vec::new();
+    for revs in portions(&transfer.revs) {
+        moved.extend(way.portion(revs).await?);
+    }
+    Ok(moved)
+}
+
+/// Revisions in groups that fit into a URL.
+fn portions(revs: &[Rev]) -> Vec<&[Rev]> {
+    let longest = revs.iter().map(|rev| super::encode(&rev.to_string()).len().saturating_add(12)).max().unwrap_or(1);
+    revs.chunks((URL_BYTES_MAX / 2).checked_div(longest).unwrap_or(1).max(1)).collect()
+}
+
+impl Way<'_> {
+    /// Moves some; all attachments of them where the target turns out to lack what it was thought to have.
+    async fn portion(self, revs: &[Rev]) -> Result<Vec<Moved<Bytes>>, Failure> {
+        let ancestors = portions(&self.transfer.ancestors).first().copied().unwrap_or_default();
+        match self.attempt(revs, ancestors).await? {
+            Ok(moved) => Ok(moved),
+            Err(_missing_stub) => {
+                let again = self.attempt(revs, &[]).await?;
+                again.map_err(|reason| Failure::new(FailureKind::Refused, reason))
+            }
+        }
+    }
+
+    /// `Err` within is a missing attachment.
+    async fn attempt(self, revs: &[Rev], ancestors: &[Rev]) -> Result<Result<Vec<Moved<Bytes>>, String>, Failure> {
+        let answer = self.source.send(self.ask(revs, ancestors).with(header::ACCEPT, MIXED)).await?;
+        let is_mixed = MediaType::parse(answer.content_type()).is_some_and(|media| media.is("multipart/mixed"));
+        if is_mixed { self.parts(revs, answer).await } else { self.inline(revs, answer).await }
+    }
+
+    fn ask(self, revs: &[Rev], ancestors: &[Rev]) -> Ask {
+        let list = |revs: &[Rev]| {
+            let texts: Vec<String> = revs.iter().map(Rev::to_string).collect();
+            serde_json::Value::from(texts).to_string()
+        };
+        let ask = Ask::get(document_path(self.transfer.id.as_str())).query("revs", "true").query("latest", "true");
+        let ask = ask.query("open_revs", list(revs));
+        if ancestors.is_empty() { ask } else { ask.query("atts_since", list(ancestors)) }
+    }
+
+    async fn parts(self, revs: &[Rev], answer: Answer) -> Result<Result<Vec<Moved<Bytes>>, String>, Failure> {
+        let boundary = Boundary::from_content_type(answer.content_type()).map_err(|error| broken(&error))?;
+        let mut parts = Multipart::new(answer.stream(u64::MAX)?, &boundary);
+        let mut matching = Matching::of(revs);
+        let mut stub = None;
+        while let Some(head) = parts.next_part().await.map_err(|error| broken(&error))? {
+            let content_type = head.content_type().unwrap_or_default().to_owned();
+            let related = MediaType::parse(&content_type).is_some_and(|media| media.is("multipart/related"));
+            let found = if related {
+                self.related(&mut parts, &content_type).await?
+            } else if content_type.contains("error=") {
+                continue;
+            } else {
+                let text = whole(&mut parts).await?;
+                self.document(text).await?
+            };
+            match found {
+                Some((rev, Ok(outcome))) => matching.take(rev, outcome),
+                Some((_, Err(reason))) => stub = Some(reason),
+                None => {}
+            }
+        }
+        Ok(stub.map_or_else(|| Ok(matching.done()), Err))
+    }
+
+    /// Sends a part with attachments on.
+    async fn related(
+        self,
+        parts: &mut Multipart<Incoming>,
+        content_type: &str,
+    ) -> Result<Option<(Rev, Result<Transferred<Bytes>, String>)>, Failure> {
+        let (mut begun, document) = first_part(parts, content_type).await?;
+        let Some((_, rev)) = identity(&document) else { return Ok(None) };
+        let Ok(content_type) = HeaderValue::try_from(content_type) else { return Ok(None) };
+        let (sender, body) = respond::channel(CHUNKS_MAX);
+        let ask = Ask::new(Method::PUT, document_path(self.transfer.id.as_str())).query("new_edits", "false");
+        let ask = ask.with(header::CONTENT_TYPE, content_type).body(Outgoing::stream(body));
+        let feeding = async move {
+            while let Some(chunk) = begun.pop_front() {
+                if sender.send(chunk).await.is_err() {
+                    return Ok(()); // The target has answered, or is gone: it says so.
+                }
+            }
+            while let Some(chunk) = parts.chunk().await.map_err(|error| broken(&error))? {
+                if sender.send(chunk).await.is_err() {
+                    return Ok(());
+                }
+            }
+            let _sent = sender.finish().await; // What the target says counts.
+            Ok::<_, Failure>(())
+        };
+        let (fed, put) = tokio::join!(feeding, self.put(ask));
+        fed?; // If the source failed, so did the target, but not through its own fault.
+        self.outcome(rev, put)
+    }
+
+    /// A document without attachments to send waits for its batch; one that keeps those it had can't.
+    async fn document(self, text: Bytes) -> Result<Option<(Rev, Result<Transferred<Bytes>, String>)>, Failure> {
+        let head: DocHead<'_> = serde_json::from_slice(&text).map_err(|error| unreadable(&error))?;
+        let (Ok(id), Ok(rev)) = (head.id.parse(), head.rev.parse::<Rev>()) else { return Ok(None) };
+        if !head.has_attachments() {
+            let doc = Doc { id, rev: rev.clone(), bytes: text.len(), content: text.clone() };
+            return Ok(Some((rev, Ok(Transferred::Loaded(doc)))));
+        }
+        let ask = Ask::new(Method::PUT, document_path(self.transfer.id.as_str())).query("new_edits", "false");
+        let put = self.put(ask.json(text.clone())).await;
+        self.outcome(rev, put)
+    }
+
+    async fn put(self, ask: Ask) -> Outcome {
+        let answer = self.target.try_send(ask).await.map_err(Refused::Other)?;
+        let status = answer.response.status();
+        if status.is_success() {
+            return Ok(Transferred::Written);
+        }
+        let failure = answer.refusal().await;
+        let is_stub = status.as_u16() == MISSING_STUB;
+        Err(if is_stub { Refused::MissingStub(failure.reason) } else { Refused::Other(failure) })
+    }
+
+    fn outcome(self, rev: Rev, put: Outcome) -> Result<Option<(Rev, Result<Transferred<Bytes>, String>)>, Failure> {
+        match put {
+            Ok(transferred) => Ok(Some((rev, Ok(transferred)))),
+            Err(Refused::MissingStub(reason)) => Ok(Some((rev, Err(reason)))),
+            Err(Refused::Other(Failure { kind, reason })) => {
+                let failure = WriteFailure { id: self.transfer.id.clone(), rev: rev.clone(), kind, reason };
+                Ok(Some((rev, Ok(Transferred::Refused(failure)))))
+            }
+        }
+    }
+
+    /// A source that knows no multipart sends attachments within the document, where it is asked to.
+    async fn inline(self, revs: &[Rev], answer: Answer) -> Result<Result<Vec<Moved<Bytes>>, String>, Failure> {
+        let mut text = answer.whole(ANSWER_BYTES_MAX).await?;
+        let lacks_content = documents(&text)?
+            .iter()
+            .any(|document| serde_json::from_slice::<DocHead<'_>>(document).is_ok_and(|head| head.has_attachments()));
+        if lacks_content {
+            let ask = self.ask(revs, &[]).query("attachments", "true");
+            text = self.source.send(ask).await?.whole(ANSWER_BYTES_MAX).await?;
+        }
+        let mut matching = Matching::of(revs);
+        for document in documents(&text)? {
+            match self.document(document).await? {
+                Some((rev, Ok(outcome))) => matching.take(rev, outcome),
+                Some((_, Err(reason))) => return Ok(Err(reason)),
+                None => {}
+            }
+        }
+        Ok(Ok(matching.done()))
+    }
+}
+
+/// Which answer belongs to which wanted revision. Later leaves come in place of the revisions they follow.
+struct Matching {
+    wanted: Vec<Rev>,
+    found: Vec<(Rev, Transferred<Bytes>)>,
+}
+
+impl Matching {
+    fn of(revs: &[Rev]) -> Self {
+        Self { wanted: revs.to_vec(), found: Vec::new() }
+    }
+
+    fn take(&mut self, rev: Rev, outcome: Transferred<Bytes>) {
+        self.found.push((rev, outcome));
+    }
+
+    /// Those that were asked for by name are themselves; what is left answers, in order, for what wasn't found.
+    fn done(self) -> Vec<Moved<Bytes>> {
+        let Self { wanted, found } = self;
+        let is_found = |rev: &Rev| found.iter().any(|(found, _)| found == rev);
+        let replaced: Vec<Rev> = wanted.iter().filter(|rev| !is_found(rev)).cloned().collect();
+        let mut replaced = replaced.into_iter();
+        let mut last = None;
+        let moved = found.into_iter().filter_map(|(rev, outcome)| {
+            if wanted.contains(&rev) {
+                return Some(Moved { rev, outcome });
+            }
+            let rev = replaced.next().or(last.clone()).or(wanted.first().cloned())?;
+            last = Some(rev.clone());
+            Some(Moved { rev, outcome })
+        });
+        moved.collect()
+    }
+}
+
+#[derive(Deserialize)]
+struct OpenRev<'a> {
+    #[serde(borrow)]
+    ok: Option<&'a RawValue>,
+}
+
+fn documents(text: &Bytes) -> Result<Vec<Bytes>, Failure> {
+    let rows: Vec<OpenRev<'_>> = serde_json::from_slice(text).map_err(|error| unreadable(&error))?;
+    Ok(rows.iter().filter_map(|row| Some(text.slice_ref(row.ok?.get().as_bytes()))).collect())
+}
+
+fn identity(document: &[u8]) -> Option<(String, Rev)> {
+    let head: DocHead<'_> = serde_json::from_slice(document).ok()?;
+    let rev = head.rev.parse().ok()?;
+    Some((head.id, rev))
+}
+
+/// Reads a multipart part up to the end of the first part within: what was read, and that first part.
+async fn first_part(parts: &mut Multipart<Incoming>, content_type: &str) -> Result<(VecDeque<Bytes>, Bytes), Failure> {
+    let boundary = Boundary::from_content_type(content_type).map_err(|error| broken(&error))?;
+    let mut scanner = Scanner::new(&boundary);
+    let (mut begun, mut document) = (VecDeque::new(), BytesMut::new());
+    loop {
+        match scanner.next_event().map_err(|error| broken(&error))? {
+            Event::NeedInput => match parts.chunk().await.map_err(|error| broken(&error))? {
+                Some(chunk) => {
+                    begun.push_back(chunk.clone());
+                    scanner.feed(chunk);
+                }
+                None => scanner.close(),
+            },
+            Event::Part(_) => {}
+            Event::Data(data) if document.len().saturating_add(data.len()) > DOCUMENT_BYTES_MAX => {
+                return Err(Failure::new(FailureKind::Refused, "a document is too large"));
+            }
+            Event::Data(data) => document.extend_from_slice(&data),
+            Event::PartEnd | Event::End => return Ok((begun, document.freeze())),
+        }
+    }
+}
+
+async fn whole(parts: &mut Multipart<Incoming>) -> Result<Bytes, Failure> {
+    let mut text = BytesMut::new();
+    while let Some(chunk) = parts.chunk().await.map_err(|error| broken(&error))? {
+        if text.len().saturating_add(chunk.len()) > DOCUMENT_BYTES_MAX {
+            return Err(Failure::new(FailureKind::Refused, "a document is too large"));
+        }
+        text.extend_from_slice(&chunk);
+    }
+    Ok(text.freeze())
+}
+
+fn broken(error: &MultipartError) -> Failure {
+    Failure::new(FailureKind::Transient, super::chain(error))
+}
