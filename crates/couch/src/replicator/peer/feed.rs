@@ -22,7 +22,11 @@ const HEARTBEATS: u32 = 3;
 
 /// The feed of one session.
 #[derive(Default)]
-pub(in crate::replicator) struct Feed(Option<Open>);
+pub(in crate::replicator) struct Feed {
+    open: Option<Open>,
+    /// Whether the session has seen any row.
+    has_rows: bool,
+}
 
 /// A response being read.
 struct Open {
@@ -56,18 +60,23 @@ impl Feed {
     ///
     /// When this is given up, the response it was reading is, too: nothing of it is lost to the next call.
     pub(in crate::replicator) async fn page(&mut self, peer: &Peer, request: &ChangesRequest) -> Result<Page, Failure> {
-        let kept = self.0.take().filter(|open| open.at == request.since && open.wait == request.wait);
+        let kept = self.open.take().filter(|open| open.at == request.since && open.wait == request.wait);
         let mut open = match kept {
             Some(open) => open,
             None => Open::begin(peer, request).await?,
         };
         let mut page = Page { rows: Vec::new(), last_seq: None, pending: None, is_last: false, unreadable: 0 };
         match open.fill(&mut page, request.rows_max.max(1)).await {
-            Ok(Filled::More) => self.0 = Some(open),
+            Ok(Filled::More) => self.open = Some(open),
             Ok(Filled::Over) => page.finish(open)?,
             // What came before it was cut is good.
             Err(_) if !page.is_empty() => {}
             Err(failure) => return Err(failure),
+        }
+        self.has_rows |= !page.is_empty();
+        if !self.has_rows && request.wait == Wait::Never {
+            // Where nothing passed, nothing has changed: there is no checkpoint, as with CouchDB.
+            page.last_seq = None;
         }
         Ok(page)
     }

@@ -1,0 +1,230 @@
+// The server's replicator before peers that fail, cut, stall and lie: it ends right, and nothing is lost.
+
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { createServer, request as send } from 'node:http';
+import { once } from 'node:events';
+import { after, test } from 'node:test';
+import { Server } from './server.mjs';
+
+const [here, there] = await Promise.all([Server.start(), Server.start()]);
+after(() => Promise.all([here.remove(), there.remove()]));
+
+const name = (url) => url.split('/').pop();
+
+/** What a request is for, whatever document it is about. */
+function kind({ method, url }) {
+  const [, rest = ''] = /^\/[^/?]+\/?([^?]*)/.exec(url) ?? [];
+  const part = rest.startsWith('_') ? rest.split('/')[0] : rest === '' ? 'db' : 'doc';
+  return `${method} ${part}`;
+}
+
+/** A peer in front of `there` that does to each request what `treat(kind, count)` says. */
+class Crooked {
+  static async start(t, treat) {
+    const crooked = new Crooked();
+    crooked.counts = {};
+    crooked.seen = [];
+    crooked.server = createServer((request, response) => {
+      const what = kind(request);
+      crooked.counts[what] = (crooked.counts[what] ?? 0) + 1;
+      crooked.seen.push({ what, url: request.url, headers: request.headers });
+      crooked.answer(request, response, treat(what, crooked.counts[what]) ?? {});
+    });
+    crooked.server.listen(0, '127.0.0.1');
+    await once(crooked.server, 'listening');
+    t.after(() => {
+      crooked.server.close();
+      crooked.server.closeAllConnections();
+    });
+    crooked.url = `http://127.0.0.1:${crooked.server.address().port}`;
+    return crooked;
+  }
+
+  answer(request, response, { status, body, stall, cut, cutRequest, change, headers: more }) {
+    if (stall) return;
+    if (status) {
+      request.resume();
+      response.writeHead(status, { 'content-type': 'application/json', ...more });
+      response.end(body ?? '{"error":"crooked","reason":"on purpose"}');
+      return;
+    }
+    const { method, url, headers } = request;
+    const forwarded = send(there.url + url, { method, headers }, (answer) => {
+      const chunks = [];
+      answer.on('data', (chunk) => chunks.push(chunk));
+      answer.on('end', () => {
+        let whole = Buffer.concat(chunks);
+        if (change) whole = Buffer.from(change(whole.toString()));
+        const { 'transfer-encoding': _encoding, ...kept } = answer.headers;
+        response.writeHead(answer.statusCode, { ...kept, 'content-length': whole.length });
+        if (!cut) return response.end(whole);
+        response.write(whole.subarray(0, Math.floor(whole.length / 2)));
+        return setTimeout(() => response.destroy(), 20);
+      });
+    });
+    forwarded.on('error', () => response.destroy());
+    if (!cutRequest) return request.pipe(forwarded);
+    return request.once('data', () => {
+      forwarded.destroy();
+      request.destroy();
+    });
+  }
+}
+
+const KINDS = [
+  'GET db', 'GET _local', 'GET _changes', 'POST _revs_diff', 'POST _bulk_get', 'GET doc', 'PUT doc', 'POST _bulk_docs',
+  'POST _ensure_full_commit', 'PUT _local',
+];
+
+/** A source with more than one batch, and documents with attachments. */
+async function filled(server) {
+  const url = server.fresh('filled');
+  await server.expect(201, 'PUT', url);
+  const docs = Array.from({ length: 250 }, (_, i) => ({ _id: `doc-${i}`, i }));
+  for (let i = 0; i < 3; i += 1) {
+    const data = randomBytes(200_000).toString('base64');
+    docs.push({ _id: `picture-${i}`, _attachments: { file: { content_type: 'image/png', data } } });
+  }
+  await server.expect(201, 'POST', `${url}/_bulk_docs`, { body: { docs } });
+  return url;
+}
+
+async function leaves(server, url) {
+  const { results } = await server.expect(200, 'GET', `${url}/_changes?style=all_docs`);
+  return results.map(({ id, changes }) => `${id} ${changes.map(({ rev }) => rev)}`).sort();
+}
+
+async function same([fromServer, from], [toServer, to]) {
+  assert.deepEqual(await leaves(toServer, to), await leaves(fromServer, from));
+  for (let i = 0; i < 3; i += 1) {
+    const path = `picture-${i}/file`;
+    const [one, other] = [await fromServer.expect(200, 'GET', `${from}/${path}`), await toServer.expect(200, 'GET', `${to}/${path}`)];
+    assert.ok(one.equals(other), path);
+  }
+}
+
+/** Small batches, and no long waits. */
+const tuning = { worker_batch_size: 50, checkpoint_interval: 50, connection_timeout: 1_000 };
+
+/** Copies by way of the crooked peer, as source or as target. */
+async function copy(t, side, treat, more = {}) {
+  const crooked = await Crooked.start(t, treat);
+  const [fromServer, toServer] = side === 'source' ? [there, here] : [here, there];
+  const from = await filled(fromServer);
+  const to = toServer.fresh('copy');
+  await toServer.expect(201, 'PUT', to);
+  const seen = (url) => `${crooked.url}/${name(url)}`;
+  const body = {
+    source: side === 'source' ? seen(from) : name(from),
+    target: side === 'target' ? seen(to) : name(to),
+    ...tuning,
+    ...more,
+  };
+  const run = () => here.request('POST', '/_replicate', { body, signal: AbortSignal.timeout(60_000) });
+  return { crooked, run, from: [fromServer, from], to: [toServer, to] };
+}
+
+for (const side of ['source', 'target']) {
+  for (const [what, treatment] of [
+    ['fails with 500 at first', { status: 500 }],
+    ['cuts its answers at first', { cut: true }],
+    ['is overloaded at first', { status: 429 }],
+    ['does not answer at first', { stall: true }],
+    ['answers with something else at first', { status: 200, body: '<html>' }],
+  ]) {
+    test(`a ${side} that ${what}`, async (t) => {
+      // A document may be told by `true` alone: there the answer isn't looked at.
+      const isLie = treatment.status === 200;
+      const skipped = (kind) => isLie && ['PUT doc', 'GET doc'].includes(kind);
+      const treat = (kind, count) => (count === 1 && !skipped(kind) ? treatment : {});
+      const { crooked, run, from, to } = await copy(t, side, treat);
+      const { status, body } = await run();
+      assert.equal(status, 200, JSON.stringify(body));
+      await same(from, to);
+      const met = KINDS.filter((kind) => crooked.counts[kind]);
+      assert.ok(met.length >= 6, `${met}`);
+      assert.equal((await run()).body.no_changes, true);
+    });
+  }
+}
+
+test('a target that takes half of an attachment', async (t) => {
+  const { run, from, to } = await copy(t, 'target', (kind, count) => (kind === 'PUT doc' && count <= 2 ? { cutRequest: true } : {}));
+  const { status, body } = await run();
+  assert.equal(status, 200, JSON.stringify(body));
+  await same(from, to);
+});
+
+test('a target that stores, and whose word of it is lost', async (t) => {
+  const { run, from, to } = await copy(t, 'target', (kind, count) =>
+    ['POST _bulk_docs', 'PUT doc', 'PUT _local'].includes(kind) && count <= 2 ? { cut: true } : {},
+  );
+  const { status, body } = await run();
+  assert.equal(status, 200, JSON.stringify(body));
+  await same(from, to);
+});
+
+test('what a target never takes is in no checkpoint', async (t) => {
+  let isBroken = true;
+  const treat = (kind, count) => (isBroken && kind === 'POST _bulk_docs' && count > 2 ? { status: 503 } : {});
+  const { run, from, to } = await copy(t, 'target', treat, { retries_per_request: 1 });
+  const failed = await run();
+  assert.equal(failed.status, 500);
+  assert.equal(failed.body.error, 'bulk_docs_failed');
+  isBroken = false;
+  assert.equal((await run()).status, 200);
+  await same(from, to);
+});
+
+test('a source that is another one by the time of the checkpoint', async (t) => {
+  const change = (text) => text.replace(/"instance_start_time":"\d+"/, '"instance_start_time":"7"');
+  const { run, from, to } = await copy(t, 'source', (kind) => (kind === 'POST _ensure_full_commit' ? { change } : {}));
+  const { status, body } = await run();
+  assert.equal(status, 500);
+  assert.equal(body.error, 'checkpoint_commit_failure');
+  await same(from, to);
+  const [server, url] = to;
+  const { rows } = await server.expect(200, 'GET', `${url}/_local_docs`);
+  assert.deepEqual(rows, [], 'there is no checkpoint');
+});
+
+test('documents a target refuses are counted, and the rest goes on', async (t) => {
+  const refuse = { status: 403, body: '{"error":"forbidden","reason":"no pictures"}' };
+  const { run, to } = await copy(t, 'target', (kind) => (kind === 'PUT doc' ? refuse : {}));
+  const { status, body } = await run();
+  assert.equal(status, 200);
+  assert.deepEqual([body.history[0].docs_written, body.history[0].doc_write_failures], [250, 3]);
+  const [server, url] = to;
+  assert.equal((await server.expect(200, 'GET', url)).doc_count, 250);
+});
+
+test('a source without _bulk_get', async (t) => {
+  const { run, from, to } = await copy(t, 'source', (kind) => (kind === 'POST _bulk_get' ? { status: 404 } : {}));
+  const { status, body } = await run();
+  assert.equal(status, 200, JSON.stringify(body));
+  await same(from, to);
+});
+
+test('credentials go to no other host', async (t) => {
+  const thief = await Crooked.start(t, () => ({ status: 200, body: '{}' }));
+  const moved = { status: 302, headers: { location: `${thief.url}/db/` } };
+  const { crooked, run } = await copy(t, 'source', () => moved);
+  const { status, body } = await run();
+  assert.equal(status, 500);
+  assert.match(body.reason, /redirects are not followed/);
+  assert.ok(crooked.seen.length > 0);
+  assert.equal(thief.seen.length, 0);
+});
+
+test('name and password are sent, and never shown', async (t) => {
+  const crooked = await Crooked.start(t, () => {});
+  const from = await filled(there);
+  const source = `${crooked.url}/${name(from)}`.replace('//', '//ada:s%20ecret@');
+  const target = { url: `${here.url}/${name(here.fresh('shown'))}`, auth: { basic: { username: 'ada', password: 's ecret' } } };
+  const { status, body } = await here.request('POST', '/_replicate', { body: { source, target, create_target: true } });
+  assert.equal(status, 200, JSON.stringify(body));
+  const sent = `Basic ${Buffer.from('ada:s ecret').toString('base64')}`;
+  assert.ok(crooked.seen.every(({ headers }) => headers.authorization === sent));
+  assert.ok(!JSON.stringify(body).includes('ecret'));
+});
