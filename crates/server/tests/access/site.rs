@@ -104,6 +104,7 @@ impl Site {
     /// A database with its member and its administrator.
     pub(crate) fn make(&self, name: &str) {
         assert_eq!(self.ask(Who::Root, &format!("PUT /{name}"), "").status, 201);
+        let (name, _query) = name.split_once('?').unwrap_or((name, ""));
         let security = r#"{"admins":{"names":["keeper"]},"members":{"names":["ada"]}}"#;
         assert_eq!(self.ask(Who::Root, &format!("PUT /{name}/_security"), security).status, 200);
     }
