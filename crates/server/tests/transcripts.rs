@@ -307,3 +307,99 @@ fn parameters() {
     t.get("/db/%3Ca%3E%60b%22");
     insta::assert_snapshot!(t.finish());
 }
+
+#[test]
+fn partitions() {
+    let mut t = Transcript::start();
+    t.put("/db?partitioned=true", "");
+    t.put("/whole", "");
+    t.post("/db/_bulk_docs", r#"{"docs":[{"_id":"p:a","v":1},{"_id":"p:b"},{"_id":"q:a"},{"_id":"_design/d"}]}"#);
+    t.get("/db/_partition/p");
+    t.delete(&format!("/db/p:b?rev={}", t.rev_of("/db/p:b")));
+    t.get("/db/_partition/p");
+    t.get("/db/_partition/none");
+    t.get("/db/_partition/p/_all_docs");
+    t.get("/db/_all_docs?partition=q");
+    t.get("/db/_partition/p/_all_docs?startkey=\"o\"&endkey=\"z\"&include_docs=true&descending=true");
+    t.get("/db/_partition/p/_all_docs?startkey=\"z\"&endkey=\"o\"&descending=true");
+    t.get("/db/_partition/p/_all_docs?key=\"q:a\"");
+    t.post("/db/_partition/p/_all_docs", r#"{"keys":["p:a","q:a"]}"#);
+    t.post("/db/_partition/p/_all_docs/queries", r#"{"queries":[{"limit":1},{"key":"p:a"}]}"#);
+    for path in ["", "/", "/_x", "/a:b", "//_all_docs", "/p/_all_docs?partition=q", "/p/_find", "/p/x", "/p/_design/d"] {
+        t.get(&format!("/db/_partition{path}"));
+    }
+    t.post("/db/_partition/p", "{}");
+    t.get("/whole/_partition/p");
+    t.get("/whole/_partition/p/_all_docs");
+    t.get("/whole/_all_docs?partition=p");
+    t.post("/db/_bulk_docs", r#"{"docs":[{"_id":"p:c"},{"_id":"d"}]}"#);
+    t.post("/db/_bulk_get", r#"{"docs":[{"id":"d"},{"id":"p:c"}]}"#);
+    t.post("/db/_purge", r#"{"d":["1-a"]}"#);
+    t.put("/_node/_local/_config/query_server_config/partition_query_limit", "\"1\"");
+    t.get("/db/_partition/p/_all_docs?limit=2");
+    t.get("/db/_all_docs?limit=2");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn design_documents() {
+    let mut t = Transcript::with_database();
+    t.put("/db/_design/a", r#"{"views":{"v":{"map":"function (doc) { emit("}}}"#);
+    t.put("/db/_design/a", r#"{"views":{"v":{"map":"function (doc) {}","reduce":"1 +"}}}"#);
+    t.put("/db/_design/a", r#"{"views":{"v":{"map":"function (doc) {}","reduce":"_mean"}}}"#);
+    t.put("/db/_design/a", r#"{"views":{"v":{}}}"#);
+    t.put("/db/_design/a", r#"{"filters":{"f":"not a function"}}"#);
+    t.put("/db/_design/a", r#"{"validate_doc_update":"function ("}"#);
+    t.put("/db/_design/a", r#"{"options":{"partitioned":"yes"}}"#);
+    t.post("/db/_bulk_docs", r#"{"docs":[{"_id":"_design/a","views":{"v":{"map":"("}}},{"_id":"b"}]}"#);
+    let replicated = r#"{"new_edits":false,"docs":[{"_id":"_design/r","_rev":"1-r","filters":{"f":"("}},
+        {"_id":"_design/s","_rev":"1-s","views":{"v":{"map":"("}}}]}"#;
+    t.post("/db/_bulk_docs", replicated);
+    t.get("/db/_design/r");
+    t.put("/db/_design/other", r#"{"language":"erlang","views":{"v":{"map":"fun({Doc}) -> ok end."}}}"#);
+    t.put(
+        "/db/_design/a",
+        r#"{"views":{"lib":{"m":"exports.x = 1"},"v":{"map":"function (doc) { emit(1) }","reduce":"_sum"}},
+            "filters":{"f":"function (doc, req) { return true }"}}"#,
+    );
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn what_happens_to_databases() {
+    let mut t = Transcript::start();
+    t.get("/_db_updates");
+    t.put("/_global_changes", "");
+    t.get("/_db_updates");
+    t.put("/a", "");
+    t.get("/_db_updates?feed=longpoll&timeout=30000");
+    t.put("/a/x", "{}");
+    t.get("/_db_updates?feed=continuous&since=1&limit=1");
+    t.put("/_global_changes/not_an_event", "{}");
+    t.delete("/a");
+    t.get("/_db_updates?feed=eventsource&since=3&limit=1");
+    t.get("/_db_updates");
+    t.get("/_db_updates?descending=true&limit=1");
+    t.get("/_db_updates?feed=live");
+    t.get("/_db_updates?limit=x");
+    t.post("/_db_updates", "{}");
+    t.get("/_global_changes/created:a");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn settings_of_couchdb() {
+    let mut t = Transcript::with_database();
+    t.put("/_node/_local/_config/uuids/algorithm", "\"utc_id\"");
+    t.put("/_node/_local/_config/uuids/algorithm", "\"none\"");
+    t.put("/_node/_local/_config/chttpd/decode_plus_to_space", "\"false\"");
+    t.put("/db/a+b", "{}");
+    t.put("/_node/_local/_config/chttpd/x_forwarded_host", "\"X-Host\"");
+    t.request("PUT", "/db/c", &[("x-host", "db.example.com"), ("x-forwarded-host", "other")], "{}");
+    t.put("/_node/_local/_config/attachments/compression_level", "\"0\"");
+    t.request("PUT", "/db/d/text", &[("content-type", "text/plain")], "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    t.get("/db/d?att_encoding_info=true");
+    t.put("/_node/_local/_config/chttpd/max_uri_length", "\"60\"");
+    t.get("/db/_all_docs?startkey=\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"");
+    insta::assert_snapshot!(t.finish());
+}
