@@ -112,6 +112,7 @@ impl Inner {
         let salt = Salt::new(rand::random());
         let has_password = memchr::memmem::find(&members, b"password").is_some();
         if has_password {
+            self.config.live().auth.requirements.check_document(&members)?;
             let hash = move || user::hash_password(&members, &hashing, salt).map(std::borrow::Cow::into_owned);
             edit.members = self.logins.slowly(hash).await??.into();
             if let History::Edit { canonical: text, .. } = &mut edit.history {

@@ -2,10 +2,12 @@
 //! password in them.
 //!
 //! Documents come and go as the text of their members, without the braces: `"name":"ada","roles":[]`. Who writes one
-//! takes these steps: [`check_writer`], [`hash_password`], [`check_update`] or [`check_delete`].
+//! takes these steps: [`check_writer`], [`Requirements::check_document`],
+//! [`hash_password`], [`check_update`] or [`check_delete`].
 
 mod read;
 mod record;
+mod requirements;
 mod rules;
 mod write;
 
@@ -15,6 +17,7 @@ use crate::{Error, Security, UserCtx};
 
 pub use read::{PublicFields, visible_members};
 pub use record::UserRecord;
+pub use requirements::Requirements;
 pub use rules::{Update, check_delete, check_update};
 pub use write::{check_writer, hash_password, upgrade_password};
 

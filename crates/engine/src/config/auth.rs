@@ -12,7 +12,7 @@ use std::{
 use tidegate_access::{
     AdminPassword, CookieDomain, Cookies, Hashing, Keyring, Lifetime, Lockout, MacAlgorithm, Networks, Prf, ProxyRule,
     RemoteUser, Salt, SameSite, Sessions, StoredPassword, ThrottleOptions, TokenKeys, TokenRules, Tokens,
-    user::PublicFields,
+    user::{PublicFields, Requirements},
 };
 use tidegate_types::DbName;
 
@@ -31,6 +31,8 @@ pub(crate) struct Auth {
     pub(crate) users_db: DbName,
     /// What happens once too many logins have failed, and how many are too many.
     pub(crate) lockout: (Lockout, u32),
+    /// What new passwords must be like.
+    pub(crate) requirements: Requirements,
     /// Members of users' documents that everybody may see who may read `_users`.
     pub(crate) public_fields: PublicFields,
 }
@@ -100,6 +102,7 @@ impl Auth {
             tokens: handlers.contains("jwt").then(|| tokens(sections)).transpose()?,
             users_db: users_db(sections)?,
             lockout: lockout(sections)?,
+            requirements: requirements(sections),
             public_fields: PublicFields::parse(get(sections, "public_fields").unwrap_or_default()),
         })
     }
@@ -151,6 +154,14 @@ fn users_db(sections: &Sections) -> Result<DbName, Refusal> {
     let name = get(sections, "authentication_db").unwrap_or("_users");
     let illegal = |_illegal| bad("chttpd_auth", "authentication_db", name, Expected::Text("a database"));
     Ok(name.parse().map_err(illegal)?)
+}
+
+fn requirements(sections: &Sections) -> Requirements {
+    let requirements = Requirements::parse(get(sections, "password_regexp").unwrap_or_default());
+    if !requirements.is_readable() {
+        tracing::error!("chttpd_auth/password_regexp can't be read: no password can be set");
+    }
+    requirements
 }
 
 fn lockout(sections: &Sections) -> Result<(Lockout, u32), Refusal> {
