@@ -1,7 +1,6 @@
 //! The real server under power cuts: a few hundred rebuilt folders; `powercut-server` (see `docs/reliability.md`) tries
 //! thousands.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use tempfile::TempDir;
 use tidegate_testkit::powercut::{Acknowledge, Options, Violation, campaign, scratch};

@@ -16,7 +16,7 @@ fn next(socket: &UnixDatagram) -> String {
     let mut buffer = [0; 1000];
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let length = socket.recv(&mut buffer).unwrap();
-    String::from_utf8_lossy(&buffer[..length]).into_owned()
+    String::from_utf8_lossy(buffer.get(..length).unwrap()).into_owned()
 }
 
 fn check(socket: &UnixDatagram, name: &str) {

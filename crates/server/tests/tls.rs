@@ -1,6 +1,6 @@
 //! TLS on CouchDB's listener: what it speaks, what it refuses to start with, and new certificates without a restart.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on may panic")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, pki_types::ServerName};
 use std::{

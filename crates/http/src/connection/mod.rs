@@ -138,7 +138,9 @@ where
     let refusing = async {
         let mut buffer = [0; 4 << 10];
         // An answer before the request would be lost on clients that don't expect one.
-        stream.read(&mut buffer).await?;
+        if stream.read(&mut buffer).await? == 0 {
+            return Ok(());
+        }
         stream.write_all(&wire_text((options.refusal)(status))).await?;
         stream.shutdown().await?;
         // What is still unread when a socket is closed resets it, and the answer with it.

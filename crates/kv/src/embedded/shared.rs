@@ -94,7 +94,7 @@ impl Shared {
     pub(crate) fn health(&self) -> Health {
         match self.gate.health() {
             Health::Ok => self.vigil.health(),
-            trouble => trouble,
+            trouble @ (Health::Full { .. } | Health::ReadOnly { .. } | Health::Stalled { .. }) => trouble,
         }
     }
 

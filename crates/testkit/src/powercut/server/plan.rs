@@ -88,7 +88,7 @@ impl Plan {
     pub(super) fn database(self, slot: Slot) -> &'static str {
         match slot {
             Slot::User => "_users",
-            Slot::Document(_) | Slot::Attachment | Slot::Local if self.lane % 2 == 0 => DATABASES[0],
+            Slot::Document(_) | Slot::Attachment | Slot::Local if self.lane.is_multiple_of(2) => DATABASES[0],
             Slot::Document(_) | Slot::Attachment | Slot::Local => DATABASES[1],
         }
     }
@@ -110,7 +110,7 @@ impl Plan {
             Slot::Attachment => String::new(),
             Slot::Document(_) | Slot::Local => {
                 let text = format!("{number:06}.").repeat(length / 7);
-                format!("\"number\":{number},\"text\":\"{text}\"")
+                format!("\"lane\":{},\"number\":{number},\"text\":\"{text}\"", self.lane)
             }
         }
     }
