@@ -57,6 +57,8 @@ files! {
     filtered => "filtered.test.mjs",
     nano => "nano.test.mjs",
     pouchdb => "pouchdb.test.mjs",
+    replicator_peers => "replicator-peers.test.mjs",
+    replicator => "replicator.test.mjs",
     rxdb => "rxdb.test.mjs",
 }
 

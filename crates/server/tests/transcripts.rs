@@ -325,7 +325,8 @@ fn partitions() {
     t.get("/db/_partition/p/_all_docs?key=\"q:a\"");
     t.post("/db/_partition/p/_all_docs", r#"{"keys":["p:a","q:a"]}"#);
     t.post("/db/_partition/p/_all_docs/queries", r#"{"queries":[{"limit":1},{"key":"p:a"}]}"#);
-    for path in ["", "/", "/_x", "/a:b", "//_all_docs", "/p/_all_docs?partition=q", "/p/_find", "/p/x", "/p/_design/d"] {
+    for path in ["", "/", "/_x", "/a:b", "//_all_docs", "/p/_all_docs?partition=q", "/p/_find", "/p/x", "/p/_design/d"]
+    {
         t.get(&format!("/db/_partition{path}"));
     }
     t.post("/db/_partition/p", "{}");

@@ -109,10 +109,13 @@ impl Couch {
         Ok(runner::Peers { source: Peer::new(&job.source, &reach)?, target: Peer::new(&job.target, &reach)? })
     }
 
-    /// Finds out which job it is: a function that filters is a part of that.
+    /// Finds out which job it is. A function that filters is a part of that, and so is who asks: what one may read and
+    /// write, another may not, so they share no checkpoints, and nobody's job stands in the way of another's.
     async fn job_id(&self, job: &Job, caller: &Caller) -> Result<JobId, Failure> {
         let reach = Reach { couch: self, caller, timeout: job.tuning.connection_timeout };
         let code = Peer::new(&job.source, &reach)?.filter_code(&job.filter).await?;
-        Ok(job.id(&self.engine().identity().uuid, code.as_deref()))
+        let (server, name) = (&self.engine().identity().uuid, caller.context().name.as_ref());
+        let asker = name.map_or_else(|| server.clone(), |name| format!("{server}/{name}"));
+        Ok(job.id(&asker, code.as_deref()))
     }
 }

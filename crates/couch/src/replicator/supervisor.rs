@@ -39,9 +39,17 @@ pub(super) enum Message {
     /// A document's job was made ready, or not.
     Prepared { key: Key, generation: u64, result: Result<Ready, String> },
     /// A session is over.
-    Ended { key: Key, generation: u64, outcome: Outcome, progress: Option<Progress> },
+    Ended(Box<Ended>),
     /// Which jobs are there?
     List { reply: oneshot::Sender<Vec<Shown>> },
+}
+
+/// A session that is over.
+pub(super) struct Ended {
+    key: Key,
+    generation: u64,
+    outcome: Outcome,
+    progress: Option<Progress>,
 }
 
 /// What becomes of a wish for a job.
@@ -121,16 +129,33 @@ impl Supervisor {
         let ended = async {
             while self.jobs.values().any(|entry| entry.running.is_some()) {
                 let Some(message) = self.inbox.recv().await else { return };
-                if let Message::Ended { key, generation, outcome, .. } = message
-                    && let Some(entry) = self.jobs.get_mut(&key).filter(|entry| entry.generation == generation)
-                {
-                    entry.running = None;
-                    entry.tell(&outcome.into());
+                match message {
+                    Message::Ended(ended) => self.handle_drained(*ended),
+                    Message::Prepared { key, .. } => self.forget_running(&key),
+                    Message::Start { .. }
+                    | Message::Cancel { .. }
+                    | Message::Document { .. }
+                    | Message::Gone { .. }
+                    | Message::DatabaseGone { .. }
+                    | Message::List { .. } => {}
                 }
             }
         };
         if timeout(DRAIN_MAX, ended).await.is_err() {
             tracing::warn!("some replications didn't stop in time: they begin again a little earlier");
+        }
+    }
+
+    fn handle_drained(&mut self, ended: Ended) {
+        self.forget_running(&ended.key);
+        if let Some(entry) = self.jobs.get_mut(&ended.key).filter(|entry| entry.generation == ended.generation) {
+            entry.tell(&ended.outcome.into());
+        }
+    }
+
+    fn forget_running(&mut self, key: &Key) {
+        if let Some(entry) = self.jobs.get_mut(key) {
+            entry.running = None;
         }
     }
 
@@ -148,9 +173,7 @@ impl Supervisor {
             Message::Gone { key } => self.remove(&key),
             Message::DatabaseGone { db } => self.remove_all(&db),
             Message::Prepared { key, generation, result } => self.handle_prepared(&key, generation, result),
-            Message::Ended { key, generation, outcome, progress } => {
-                self.handle_ended(&key, generation, outcome, progress);
-            }
+            Message::Ended(ended) => self.handle_ended(*ended),
             Message::List { reply } => drop(reply.send(self.list())),
         }
     }
@@ -330,7 +353,7 @@ impl Supervisor {
                 Err(failure) => runner::unreachable(failure),
             };
             let progress = seen.borrow().clone();
-            shell.door.report(Message::Ended { key, generation, outcome, progress }).await;
+            shell.door.report(Message::Ended(Box::new(Ended { key, generation, outcome, progress }))).await;
         };
         drop(self.shell.couch.tasks().spawn(running));
     }
@@ -354,8 +377,9 @@ impl Supervisor {
         }
     }
 
-    fn handle_ended(&mut self, key: &Key, generation: u64, outcome: Outcome, progress: Option<Progress>) {
-        let now = self.shell.clock.now();
+    fn handle_ended(&mut self, ended: Ended) {
+        let (now, key) = (self.shell.clock.now(), &ended.key);
+        let Ended { generation, outcome, progress, .. } = ended;
         if !self.is_current(key, generation) {
             return self.scheduler.handle_stopped(key, now);
         }

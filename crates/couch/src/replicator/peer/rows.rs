@@ -178,7 +178,8 @@ mod tests {
     fn check(shape: Shape, text: &str, rows: &[&str], tail: &str) {
         for size in [1, 2, 3, 7, 1000] {
             let (found, rest) = split(shape, text, size).unwrap();
-            assert_eq!((found.as_slice(), rest.as_str()), (rows, tail), "{size}");
+            assert_eq!(found, rows, "{size}");
+            assert_eq!(rest, tail, "{size}");
         }
     }
 

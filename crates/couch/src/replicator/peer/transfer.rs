@@ -3,7 +3,9 @@
 //! The source answers `multipart/mixed` with a part for each revision. A part that is `multipart/related` is what the
 //! target takes as the body of a `PUT`, so it goes on as it is; only its first part, the document, is looked at before.
 
-use super::{ANSWER_BYTES_MAX, Answer, Ask, Outgoing, Peer, copy::DocHead, document_path, unreadable};
+use super::{
+    ANSWER_BYTES_MAX, Answer, Ask, Outgoing, Peer, REFUSAL_BYTES_MAX, copy::DocHead, document_path, parse, unreadable,
+};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, header};
 use hyper::body::Incoming;
@@ -28,13 +30,29 @@ const CHUNKS_MAX: usize = 4;
 const MISSING_STUB: u16 = 412;
 const MIXED: HeaderValue = HeaderValue::from_static("multipart/mixed, application/json;q=0.5");
 
-type Outcome = Result<Transferred<Bytes>, Refused>;
+/// What became of one revision.
+struct Delivery {
+    rev: Rev,
+    outcome: Delivered,
+}
 
-/// The target has refused a revision.
-enum Refused {
-    /// It lacks an attachment that it should have: it was asked for too little.
+enum Delivered {
+    /// It is there, or waits, or was refused.
+    Moved(Transferred<Bytes>),
+    /// The target lacks an attachment that it should have: the source was asked for too little.
     MissingStub(String),
-    Other(Failure),
+}
+
+/// What became of several.
+enum Attempt {
+    Moved(Vec<Moved<Bytes>>),
+    MissingStub(String),
+}
+
+/// The answer to a `PUT`.
+#[derive(Deserialize)]
+struct Taken {
+    ok: bool,
 }
 
 /// Where revisions come from, and where they go.
@@ -72,17 +90,16 @@ impl Way<'_> {
     /// Moves some; all attachments of them where the target turns out to lack what it was thought to have.
     async fn portion(self, revs: &[Rev]) -> Result<Vec<Moved<Bytes>>, Failure> {
         let ancestors = portions(&self.transfer.ancestors).first().copied().unwrap_or_default();
-        match self.attempt(revs, ancestors).await? {
-            Ok(moved) => Ok(moved),
-            Err(_missing_stub) => {
-                let again = self.attempt(revs, &[]).await?;
-                again.map_err(|reason| Failure::new(FailureKind::Refused, reason))
-            }
+        if let Attempt::Moved(moved) = self.attempt(revs, ancestors).await? {
+            return Ok(moved);
+        }
+        match self.attempt(revs, &[]).await? {
+            Attempt::Moved(moved) => Ok(moved),
+            Attempt::MissingStub(reason) => Err(Failure::new(FailureKind::Refused, reason)),
         }
     }
 
-    /// `Err` within is a missing attachment.
-    async fn attempt(self, revs: &[Rev], ancestors: &[Rev]) -> Result<Result<Vec<Moved<Bytes>>, String>, Failure> {
+    async fn attempt(self, revs: &[Rev], ancestors: &[Rev]) -> Result<Attempt, Failure> {
         let answer = self.source.send(self.ask(revs, ancestors).with(header::ACCEPT, MIXED)).await?;
         let is_mixed = MediaType::parse(answer.content_type()).is_some_and(|media| media.is("multipart/mixed"));
         if is_mixed { self.parts(revs, answer).await } else { self.inline(revs, answer).await }
@@ -98,43 +115,37 @@ impl Way<'_> {
         if ancestors.is_empty() { ask } else { ask.query("atts_since", list(ancestors)) }
     }
 
-    async fn parts(self, revs: &[Rev], answer: Answer) -> Result<Result<Vec<Moved<Bytes>>, String>, Failure> {
+    /// The request that writes a revision as it is.
+    fn put_request(self) -> Ask {
+        Ask::new(Method::PUT, document_path(self.transfer.id.as_str())).query("new_edits", "false")
+    }
+
+    async fn parts(self, revs: &[Rev], answer: Answer) -> Result<Attempt, Failure> {
         let boundary = Boundary::from_content_type(answer.content_type()).map_err(|error| broken(&error))?;
         let mut parts = Multipart::new(answer.stream(u64::MAX)?, &boundary);
         let mut matching = Matching::of(revs);
-        let mut stub = None;
         while let Some(head) = parts.next_part().await.map_err(|error| broken(&error))? {
             let content_type = head.content_type().unwrap_or_default().to_owned();
-            let related = MediaType::parse(&content_type).is_some_and(|media| media.is("multipart/related"));
-            let found = if related {
+            let is_related = MediaType::parse(&content_type).is_some_and(|media| media.is("multipart/related"));
+            let delivery = if is_related {
                 self.related(&mut parts, &content_type).await?
             } else if content_type.contains("error=") {
-                continue;
+                None
             } else {
-                let text = whole(&mut parts).await?;
-                self.document(text).await?
+                self.document(whole(&mut parts).await?).await?
             };
-            match found {
-                Some((rev, Ok(outcome))) => matching.take(rev, outcome),
-                Some((_, Err(reason))) => stub = Some(reason),
-                None => {}
-            }
+            matching.extend(delivery);
         }
-        Ok(stub.map_or_else(|| Ok(matching.done()), Err))
+        Ok(matching.done())
     }
 
     /// Sends a part with attachments on.
-    async fn related(
-        self,
-        parts: &mut Multipart<Incoming>,
-        content_type: &str,
-    ) -> Result<Option<(Rev, Result<Transferred<Bytes>, String>)>, Failure> {
+    async fn related(self, parts: &mut Multipart<Incoming>, content_type: &str) -> Result<Option<Delivery>, Failure> {
         let (mut begun, document) = first_part(parts, content_type).await?;
-        let Some((_, rev)) = identity(&document) else { return Ok(None) };
+        let Some(rev) = rev_of(&document) else { return Ok(None) };
         let Ok(content_type) = HeaderValue::try_from(content_type) else { return Ok(None) };
         let (sender, body) = respond::channel(CHUNKS_MAX);
-        let ask = Ask::new(Method::PUT, document_path(self.transfer.id.as_str())).query("new_edits", "false");
-        let ask = ask.with(header::CONTENT_TYPE, content_type).body(Outgoing::stream(body));
+        let ask = self.put_request().with(header::CONTENT_TYPE, content_type).body(Outgoing::stream(body));
         let feeding = async move {
             while let Some(chunk) = begun.pop_front() {
                 if sender.send(chunk).await.is_err() {
@@ -149,86 +160,96 @@ impl Way<'_> {
             let _sent = sender.finish().await; // What the target says counts.
             Ok::<_, Failure>(())
         };
-        let (fed, put) = tokio::join!(feeding, self.put(ask));
+        let (fed, outcome) = tokio::join!(feeding, self.put(&rev, ask));
         fed?; // If the source failed, so did the target, but not through its own fault.
-        self.outcome(rev, put)
+        Ok(Some(Delivery { rev, outcome }))
     }
 
-    /// A document without attachments to send waits for its batch; one that keeps those it had can't.
-    async fn document(self, text: Bytes) -> Result<Option<(Rev, Result<Transferred<Bytes>, String>)>, Failure> {
+    /// A document without attachments waits for its batch; one that keeps those it had can't.
+    async fn document(self, text: Bytes) -> Result<Option<Delivery>, Failure> {
         let head: DocHead<'_> = serde_json::from_slice(&text).map_err(|error| unreadable(&error))?;
         let (Ok(id), Ok(rev)) = (head.id.parse(), head.rev.parse::<Rev>()) else { return Ok(None) };
-        if !head.has_attachments() {
+        let outcome = if head.has_attachments() {
+            self.put(&rev, self.put_request().json(text.clone())).await
+        } else {
             let doc = Doc { id, rev: rev.clone(), bytes: text.len(), content: text.clone() };
-            return Ok(Some((rev, Ok(Transferred::Loaded(doc)))));
-        }
-        let ask = Ask::new(Method::PUT, document_path(self.transfer.id.as_str())).query("new_edits", "false");
-        let put = self.put(ask.json(text.clone())).await;
-        self.outcome(rev, put)
+            Delivered::Moved(Transferred::Loaded(doc))
+        };
+        Ok(Some(Delivery { rev, outcome }))
     }
 
-    async fn put(self, ask: Ask) -> Outcome {
-        let answer = self.target.try_send(ask).await.map_err(Refused::Other)?;
-        let status = answer.response.status();
-        if status.is_success() {
-            return Ok(Transferred::Written);
-        }
-        let failure = answer.refusal().await;
-        let is_stub = status.as_u16() == MISSING_STUB;
-        Err(if is_stub { Refused::MissingStub(failure.reason) } else { Refused::Other(failure) })
-    }
-
-    fn outcome(self, rev: Rev, put: Outcome) -> Result<Option<(Rev, Result<Transferred<Bytes>, String>)>, Failure> {
-        match put {
-            Ok(transferred) => Ok(Some((rev, Ok(transferred)))),
-            Err(Refused::MissingStub(reason)) => Ok(Some((rev, Err(reason)))),
-            Err(Refused::Other(Failure { kind, reason })) => {
-                let failure = WriteFailure { id: self.transfer.id.clone(), rev: rev.clone(), kind, reason };
-                Ok(Some((rev, Ok(Transferred::Refused(failure)))))
+    /// Writes a revision to the target.
+    async fn put(self, rev: &Rev, ask: Ask) -> Delivered {
+        let failure = match self.target.try_send(ask).await {
+            Ok(answer) if answer.response.status().is_success() => match check_taken(answer).await {
+                Ok(()) => return Delivered::Moved(Transferred::Written),
+                Err(failure) => failure,
+            },
+            Ok(answer) => {
+                let is_stub = answer.response.status().as_u16() == MISSING_STUB;
+                let failure = answer.refusal().await;
+                if is_stub {
+                    return Delivered::MissingStub(failure.reason);
+                }
+                failure
             }
-        }
+            Err(failure) => failure,
+        };
+        let Failure { kind, reason } = failure;
+        let (id, rev) = (self.transfer.id.clone(), rev.clone());
+        Delivered::Moved(Transferred::Refused(WriteFailure { id, rev, kind, reason }))
     }
 
     /// A source that knows no multipart sends attachments within the document, where it is asked to.
-    async fn inline(self, revs: &[Rev], answer: Answer) -> Result<Result<Vec<Moved<Bytes>>, String>, Failure> {
+    async fn inline(self, revs: &[Rev], answer: Answer) -> Result<Attempt, Failure> {
         let mut text = answer.whole(ANSWER_BYTES_MAX).await?;
-        let lacks_content = documents(&text)?
-            .iter()
-            .any(|document| serde_json::from_slice::<DocHead<'_>>(document).is_ok_and(|head| head.has_attachments()));
-        if lacks_content {
+        let has_attachments =
+            |document: &Bytes| serde_json::from_slice::<DocHead<'_>>(document).is_ok_and(|head| head.has_attachments());
+        if documents(&text)?.iter().any(has_attachments) {
             let ask = self.ask(revs, &[]).query("attachments", "true");
             text = self.source.send(ask).await?.whole(ANSWER_BYTES_MAX).await?;
         }
         let mut matching = Matching::of(revs);
         for document in documents(&text)? {
-            match self.document(document).await? {
-                Some((rev, Ok(outcome))) => matching.take(rev, outcome),
-                Some((_, Err(reason))) => return Ok(Err(reason)),
-                None => {}
-            }
+            matching.extend(self.document(document).await?);
         }
-        Ok(Ok(matching.done()))
+        Ok(matching.done())
     }
+}
+
+/// Whether the target says that it took the revision: only who says so has stored it.
+async fn check_taken(answer: Answer) -> Result<(), Failure> {
+    let taken: Taken = parse(&answer.whole(REFUSAL_BYTES_MAX).await?)?;
+    let doubt = || Failure::new(FailureKind::Transient, "the target does not say that it took the revision");
+    if taken.ok { Ok(()) } else { Err(doubt()) }
 }
 
 /// Which answer belongs to which wanted revision. Later leaves come in place of the revisions they follow.
 struct Matching {
     wanted: Vec<Rev>,
     found: Vec<(Rev, Transferred<Bytes>)>,
+    missing_stub: Option<String>,
 }
 
 impl Matching {
     fn of(revs: &[Rev]) -> Self {
-        Self { wanted: revs.to_vec(), found: Vec::new() }
+        Self { wanted: revs.to_vec(), found: Vec::new(), missing_stub: None }
     }
 
-    fn take(&mut self, rev: Rev, outcome: Transferred<Bytes>) {
-        self.found.push((rev, outcome));
+    fn extend(&mut self, delivery: Option<Delivery>) {
+        match delivery {
+            Some(Delivery { rev, outcome: Delivered::Moved(outcome) }) => self.found.push((rev, outcome)),
+            Some(Delivery { outcome: Delivered::MissingStub(reason), .. }) => self.missing_stub = Some(reason),
+            None => {}
+        }
     }
 
     /// Those that were asked for by name are themselves; what is left answers, in order, for what wasn't found.
-    fn done(self) -> Vec<Moved<Bytes>> {
-        let Self { wanted, found } = self;
+    fn done(self) -> Attempt {
+        let Self { wanted, found, missing_stub } = self;
+        if let Some(reason) = missing_stub {
+            return Attempt::MissingStub(reason);
+        }
         let is_found = |rev: &Rev| found.iter().any(|(found, _)| found == rev);
         let replaced: Vec<Rev> = wanted.iter().filter(|rev| !is_found(rev)).cloned().collect();
         let mut replaced = replaced.into_iter();
@@ -241,7 +262,7 @@ impl Matching {
             last = Some(rev.clone());
             Some(Moved { rev, outcome })
         });
-        moved.collect()
+        Attempt::Moved(moved.collect())
     }
 }
 
@@ -256,10 +277,9 @@ fn documents(text: &Bytes) -> Result<Vec<Bytes>, Failure> {
     Ok(rows.iter().filter_map(|row| Some(text.slice_ref(row.ok?.get().as_bytes()))).collect())
 }
 
-fn identity(document: &[u8]) -> Option<(String, Rev)> {
+fn rev_of(document: &[u8]) -> Option<Rev> {
     let head: DocHead<'_> = serde_json::from_slice(document).ok()?;
-    let rev = head.rev.parse().ok()?;
-    Some((head.id, rev))
+    head.rev.parse().ok()
 }
 
 /// Reads a multipart part up to the end of the first part within: what was read, and that first part.
@@ -299,4 +319,40 @@ async fn whole(parts: &mut Multipart<Incoming>) -> Result<Bytes, Failure> {
 
 fn broken(error: &MultipartError) -> Failure {
     Failure::new(FailureKind::Transient, super::chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `wanted` and `found` are revisions; which wanted one each found one answers.
+    #[track_caller]
+    fn check(wanted: &str, found: &str, expected: &str) {
+        let revs = |text: &str| -> Vec<Rev> { text.split_whitespace().map(|rev| rev.parse().unwrap()).collect() };
+        let mut matching = Matching::of(&revs(wanted));
+        for rev in revs(found) {
+            matching.extend(Some(Delivery { rev, outcome: Delivered::Moved(Transferred::Written) }));
+        }
+        let Attempt::Moved(moved) = matching.done() else { unreachable!() };
+        let answered: Vec<String> = moved.iter().map(|moved| moved.rev.to_string()).collect();
+        assert_eq!(answered.join(" "), expected, "{wanted} / {found}");
+    }
+
+    #[test]
+    fn later_leaves_answer_for_what_they_follow() {
+        check("1-a 1-b", "1-a 1-b", "1-a 1-b");
+        check("1-a 1-b", "1-b", "1-b");
+        check("1-a 1-b", "2-x 1-b", "1-a 1-b");
+        check("1-a", "2-x 2-y", "1-a 1-a");
+        check("1-a 2-x", "2-x", "2-x");
+    }
+
+    #[test]
+    fn what_is_asked_for_fits_into_a_url() {
+        let revs: Vec<Rev> = (0..1_000).map(|n| format!("1-{n:032x}").parse().unwrap()).collect();
+        let portions = portions(&revs);
+        assert_eq!(portions.concat(), revs);
+        assert!(portions.iter().all(|portion| portion.len() * 47 < URL_BYTES_MAX), "{}", portions.len());
+        assert!(portions.len() < 20);
+    }
 }
