@@ -5,6 +5,7 @@
 //! follow `spec/couch.md`. Documents go from the wire to the store and back as raw JSON text: nothing here parses a
 //! document into values but its `_` members.
 
+mod backup;
 mod changes;
 mod context;
 mod cors;

@@ -3,6 +3,7 @@
 //! Source: `chttpd_node`, `spec/couch.md` 2.
 
 use crate::{
+    backup,
     context::{Answer, Context, json_value},
     error::Error,
     route::{NODE, NodeRoute},
@@ -54,6 +55,8 @@ pub(crate) async fn answer(cx: &Context, route: NodeRoute, body: Incoming) -> An
                 (NodeRoute::Name, "GET" | "HEAD") => Ok(json_value(StatusCode::OK, &json!({ "name": NODE }))),
                 (NodeRoute::Versions, "GET" | "HEAD") => Ok(versions()),
                 (NodeRoute::Smoosh, "GET" | "HEAD") => Ok(json_value(StatusCode::OK, &json!({ "channels": {} }))),
+                (NodeRoute::Backup, "GET") => backup::get(cx).await,
+                (NodeRoute::Backup, _) => Err(Error::method_not_allowed("GET")),
                 (NodeRoute::Restart, "POST") => Err(Error::not_implemented()),
                 (NodeRoute::Restart, _) => Err(Error::method_not_allowed("POST")),
                 (
@@ -128,6 +131,7 @@ fn figures(cx: &Context, route: &NodeRoute) -> Answer {
         | NodeRoute::Versions
         | NodeRoute::Smoosh
         | NodeRoute::Restart
+        | NodeRoute::Backup
         | NodeRoute::NoSuchNode(_)
         | NodeRoute::Unknown => Ok(json_value(
             StatusCode::OK,

@@ -55,6 +55,8 @@ pub(crate) enum NodeRoute {
     Versions,
     Smoosh,
     Restart,
+    /// Everything the server holds, as one file. Tidegate's own.
+    Backup,
     /// Another node's.
     NoSuchNode(String),
     Unknown,
@@ -179,6 +181,7 @@ fn node_route(rest: &[Segment<'_>]) -> NodeRoute {
         [_, "_versions"] => NodeRoute::Versions,
         [_, "_smoosh", "status"] => NodeRoute::Smoosh,
         [_, "_restart"] => NodeRoute::Restart,
+        [_, "_backup"] => NodeRoute::Backup,
         [_, ..] => NodeRoute::Unknown,
     }
 }

@@ -15,7 +15,7 @@ use std::{
     time::SystemTime,
 };
 use tidegate_kv::{Health, Kv, Stats};
-use tidegate_store::Store;
+use tidegate_store::{Backup, Store};
 use tidegate_types::DbName;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -248,6 +248,17 @@ impl Engine {
         let rules = self.inner.rules(&store).await?;
         rules.security.check_member(caller.context())?;
         Ok(Database::new(self.clone(), store, rules, caller.clone()))
+    }
+
+    /// Begins a backup of everything this server holds, as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Access`] for all but administrators, or the storage failed.
+    pub async fn backup(&self, caller: &Caller) -> Result<Backup, Error> {
+        self.check_admin(caller)?;
+        let Identity { version, uuid } = &self.inner.identity;
+        let now = (self.inner.clock)().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Ok(self.inner.store.backup(uuid, version, now).await?)
     }
 
     /// The databases that are being compacted.

@@ -18,6 +18,7 @@ mod global_changes;
 mod govern;
 mod limits;
 mod logins;
+mod offline;
 mod partition;
 mod replicator;
 mod rules;
@@ -39,13 +40,15 @@ pub use error::{Absence, Error};
 pub use feed::Feed;
 pub use limits::Limits;
 pub use logins::{Credentials, Login, LoginForm};
+pub use offline::Offline;
 pub use partition::{Partition, check as check_partition};
 pub use replicator::Replicator;
 pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx};
 pub use tidegate_kv::{Health, Stats};
 pub use tidegate_script::{Error as ScriptError, Pool, Program};
 pub use tidegate_store::{
-    Attachment, AttachmentDigest, Change, DatabaseInfo, DocRange, DocRow, Encoding, FeedEnd, LocalDocument, Order,
-    Purged, Usage, Written,
+    Attachment, AttachmentDigest, Backup, BackupHead, BackupSummary, Change, Damage, DatabaseInfo, Decoder, DocRange,
+    DocRow, Encoding, Error as StoreError, FeedEnd, Inconsistency, Item, LocalDocument, Order, Purged, Repair,
+    RestoreError, Usage, Written, restore,
 };
 pub use write::{AttachmentContent, AttachmentWrite, Placement, Write};

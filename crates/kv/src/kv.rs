@@ -2,10 +2,12 @@
 
 use std::{path::Path, sync::Arc};
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::{
-    BackupProgress, BackupSummary, EmbeddedOptions, Error, Health, Snapshot, Stats, Transaction, embedded::Store,
+    BackupProgress, BackupSummary, EmbeddedOptions, Error, Health, Snapshot, Stats, Transaction,
+    embedded::{self, Store},
 };
 
 /// A handle on an open store. Cheap to clone.
@@ -64,6 +66,18 @@ impl Kv {
         progress: impl FnMut(BackupProgress) + Send,
     ) -> Result<BackupSummary, Error> {
         self.store.backup(dest, progress).await
+    }
+
+    /// Makes a store at `dest`, not yet open, of rows in ascending order of their keys, as `next` gives them until it gives
+    /// none. The folder appears when it is complete, or not at all. Blocks.
+    ///
+    /// # Errors
+    /// What `next` failed with; [`Error::Exists`] when `dest` exists and isn't empty; [`Error::Io`], [`Error::Tree`].
+    pub fn build<E: From<Error>>(
+        dest: &Path,
+        next: impl FnMut() -> Result<Option<Vec<(Bytes, Bytes)>>, E>,
+    ) -> Result<(), E> {
+        embedded::build(dest, next)
     }
 
     /// Commits what is waiting, makes a last checkpoint and unlocks the folder. Other handles then get

@@ -26,6 +26,14 @@ impl Snapshot {
         self.view.position()
     }
 
+    /// How many rows there are. Known without counting.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn row_count(&self) -> Result<u64, Error> {
+        self.view.rows()
+    }
+
     /// The value of `key`.
     ///
     /// # Errors

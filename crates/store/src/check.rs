@@ -159,14 +159,22 @@ struct Blob {
 }
 
 /// A range read page by page.
-struct Pages {
+pub(crate) struct Pages {
     range: KeyRange,
     rows: usize,
 }
 
 impl Pages {
+    pub(crate) fn new(range: KeyRange) -> Self {
+        Self { range, rows: ROWS_AT_ONCE }
+    }
+
+    pub(crate) fn of_chunks(range: KeyRange) -> Self {
+        Self { range, rows: CHUNKS_AT_ONCE }
+    }
+
     /// The next rows; none at the end.
-    async fn next(&mut self, snapshot: &Snapshot) -> Result<Vec<(Bytes, Bytes)>, Error> {
+    pub(crate) async fn next(&mut self, snapshot: &Snapshot) -> Result<Vec<(Bytes, Bytes)>, Error> {
         tokio::task::yield_now().await;
         let rows = snapshot.scan(self.range.clone(), Direction::Forward, self.rows).await?;
         if let Some((last, _)) = rows.last() {
@@ -189,7 +197,7 @@ impl Check {
     }
 
     async fn documents(&mut self) -> Result<(), Error> {
-        let mut pages = Pages { range: self.keys.documents(Bound::Unbounded, Bound::Unbounded), rows: ROWS_AT_ONCE };
+        let mut pages = Pages::new(self.keys.documents(Bound::Unbounded, Bound::Unbounded));
         loop {
             let rows = pages.next(&self.snapshot).await?;
             if rows.is_empty() {
@@ -234,7 +242,7 @@ impl Check {
     }
 
     async fn changes(&mut self) -> Result<(), Error> {
-        let mut pages = Pages { range: self.keys.sequences(Seq::ZERO, Seq::MAX), rows: ROWS_AT_ONCE };
+        let mut pages = Pages::new(self.keys.sequences(Seq::ZERO, Seq::MAX));
         loop {
             let rows = pages.next(&self.snapshot).await?;
             if rows.is_empty() {
@@ -254,7 +262,7 @@ impl Check {
     }
 
     async fn bodies(&mut self) -> Result<(), Error> {
-        let mut pages = Pages { range: self.keys.bodies(), rows: ROWS_AT_ONCE };
+        let mut pages = Pages::new(self.keys.bodies());
         loop {
             let rows = pages.next(&self.snapshot).await?;
             if rows.is_empty() {
@@ -279,7 +287,7 @@ impl Check {
     }
 
     async fn attachments(&mut self) -> Result<(), Error> {
-        let mut pages = Pages { range: self.keys.attachments(), rows: ROWS_AT_ONCE };
+        let mut pages = Pages::new(self.keys.attachments());
         loop {
             let rows = pages.next(&self.snapshot).await?;
             if rows.is_empty() {
@@ -307,7 +315,7 @@ impl Check {
     async fn chunks(&mut self) -> Result<(), Error> {
         let uploads = self.snapshot.scan(self.keys.uploads(), Direction::Forward, usize::MAX).await?;
         let uploads: BTreeSet<u128> = uploads.iter().filter_map(|(key, _)| self.keys.blob_in(key)).collect();
-        let mut pages = Pages { range: self.keys.chunks_all(), rows: CHUNKS_AT_ONCE };
+        let mut pages = Pages::of_chunks(self.keys.chunks_all());
         let mut content = Content::default();
         loop {
             let rows = pages.next(&self.snapshot).await?;
@@ -363,8 +371,16 @@ impl Check {
     }
 }
 
+/// What the chunks of one blob come to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlobContent {
+    /// `None` if chunks are missing between them.
+    pub(crate) digest: Option<AttachmentDigest>,
+    pub(crate) length: u64,
+}
+
 /// The chunks of one blob, in order.
-struct Content {
+pub(crate) struct Content {
     blob: u128,
     chunks: u32,
     length: u64,
@@ -380,7 +396,13 @@ impl Default for Content {
 }
 
 impl Content {
-    fn take(&mut self, index: u32, chunk: &[u8]) {
+    /// When all chunks were taken.
+    pub(crate) fn told(self) -> BlobContent {
+        let digest = self.sound.then(|| AttachmentDigest::new(self.hash.finalize().into()));
+        BlobContent { digest, length: self.length }
+    }
+
+    pub(crate) fn take(&mut self, index: u32, chunk: &[u8]) {
         let full = self.length == u64::from(self.chunks) * CHUNK_BYTES as u64;
         self.sound &= index == self.chunks && full;
         self.chunks += 1;

@@ -55,9 +55,18 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, Corrupt> {
+    /// Bytes with their length before them.
+    pub(crate) fn sized(&mut self) -> Result<&'a [u8], Corrupt> {
         let length = self.length()?;
-        let bytes = self.bytes(length)?;
+        self.bytes(length)
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(crate) fn text(&mut self) -> Result<&'a str, Corrupt> {
+        let bytes = self.sized()?;
         str::from_utf8(bytes).map_err(|_invalid| self.corrupt("text is not UTF-8"))
     }
 

@@ -54,6 +54,11 @@ pub(crate) fn trash_number(key: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(key.strip_prefix(&[TRASH])?.try_into().ok()?))
 }
 
+/// Whether a database's counters and settings lie under this key.
+pub(crate) fn is_meta(key: &[u8]) -> bool {
+    matches!(key, [DATA, _, _, _, _, Keys::META])
+}
+
 /// The keys of one database.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keys {

@@ -10,6 +10,7 @@
 
 mod all_docs;
 mod attachment;
+mod backup;
 mod catalog;
 mod changes;
 mod check;
@@ -25,6 +26,7 @@ mod news;
 mod purge;
 mod read;
 mod record;
+mod repair;
 mod ring;
 mod settings;
 mod upload;
@@ -32,6 +34,7 @@ mod usage;
 
 pub use all_docs::{DocRange, DocRow, Listing, Order};
 pub use attachment::AttachmentReader;
+pub use backup::{Backup, BackupHead, BackupSummary, Damage, Decoder, Item, RestoreError, restore};
 pub use catalog::Store;
 pub use changes::{Change, Feed, FeedEnd};
 pub use check::{Counter, Inconsistency};
@@ -45,5 +48,6 @@ pub use read::{Body, DocumentState, Reader, Winner};
 #[doc(hidden)]
 pub use record::rewrite_as_each;
 pub use record::{Attachment, AttachmentDigest, Encoding};
+pub use repair::Repair;
 pub use upload::{Staged, Upload};
 pub use usage::Usage;

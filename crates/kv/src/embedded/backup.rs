@@ -1,4 +1,4 @@
-//! Copying a store into a new one while it is in use.
+//! Copying a store into a new one while it is in use, and making a store of rows from elsewhere.
 
 use std::{ops::ControlFlow, path::Path, sync::Arc, thread};
 
@@ -33,6 +33,47 @@ pub struct BackupSummary {
 /// Rows are written in steps of so many bytes.
 const STEP_BYTES: usize = 8 << 20;
 const CACHE_BYTES: usize = 64 << 20;
+
+/// Makes a store at `dest` of rows in ascending order of their keys, as `next` gives them until it gives none.
+pub(crate) fn build<E: From<Error>>(
+    dest: &Path,
+    mut next: impl FnMut() -> Result<Option<Vec<(Bytes, Bytes)>>, E>,
+) -> Result<(), E> {
+    if !folder::is_absent(dest)? {
+        return Err(Error::Exists { path: dest.to_owned() }.into());
+    }
+    let mut failure = None;
+    let created = Folder::create(dest, |path, mark| {
+        let shared = Arc::new(Shared::new(&EmbeddedOptions::new(path)));
+        let tree = Tree::open(path, CACHE_BYTES, &shared)?;
+        loop {
+            match next() {
+                Ok(Some(rows)) => put(&tree, rows)?,
+                Ok(None) => break,
+                Err(error) => {
+                    failure = Some(error);
+                    return Err(Error::Closed);
+                }
+            }
+        }
+        tree.checkpoint(mark)?;
+        tree.close()
+    });
+    match failure {
+        Some(error) => Err(error),
+        None => {
+            drop(created?);
+            Ok(())
+        }
+    }
+}
+
+fn put(tree: &Tree, rows: Vec<(Bytes, Bytes)>) -> Result<(), Error> {
+    let ops: Vec<Op> = rows.into_iter().map(|(key, value)| Op::Put(key, value)).collect();
+    let mut change = tree.change()?;
+    change.apply(&ops)?;
+    change.commit()
+}
 
 /// Copies `view` to `dest` on a thread of its own.
 pub(crate) async fn run(

@@ -43,6 +43,7 @@ mod tests;
 pub use backup::{BackupProgress, BackupSummary};
 pub use options::EmbeddedOptions;
 
+pub(crate) use backup::build;
 pub(crate) use op::Op;
 pub(crate) use store::{Store, Turn};
 pub(crate) use view::View;

@@ -1,8 +1,9 @@
-//! `Database::check` finds what is broken: each case breaks records behind the store's back.
+//! `Database::check` finds what is broken, and `repair` mends what can be: each case breaks records behind the store's
+//! back.
 
 use crate::fixture::{Folder, attachment, check, edit, name, stage, write};
 use tidegate_kv::{Direction, KeyRange, Kv};
-use tidegate_store::{Counter, Edit, Inconsistency};
+use tidegate_store::{Counter, Database, Edit, Inconsistency, Repair};
 
 /// The rows of one kind in the only database. Source: `keys.rs`.
 async fn rows(kv: &Kv, kind: char) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -22,8 +23,8 @@ enum Break {
     Garble,
 }
 
-/// Breaks a sound database, and says what is found.
-async fn check_finds(kind: char, how: Break, expected: &[&str]) {
+/// Breaks a sound database, and says what is found, and what is left when it has been repaired.
+async fn check_finds(kind: char, how: Break, expected: &[&str], left: &[&str]) {
     let folder = Folder::new();
     let store = folder.open().await;
     let db = store.create(&name("db"), 0).await.unwrap();
@@ -47,9 +48,20 @@ async fn check_finds(kind: char, how: Break, expected: &[&str]) {
         Break::Garble => transaction.put(key, b"\xff".to_vec()),
     }
     transaction.commit().await.unwrap();
+    assert_eq!(found(&db).await, expected, "{kind}");
+    let documents = rows(kv, 'd').await;
+    let repair = db.repair().await.unwrap();
+    assert_eq!(found(&db).await, left, "{kind}: {repair:?}");
+    let again = db.repair().await.unwrap();
+    assert_eq!(again, Repair { kept_strays: repair.kept_strays, ..Repair::default() }, "{kind}");
+    let trees = |rows: Vec<(Vec<u8>, Vec<u8>)>| rows.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    assert_eq!(trees(rows(kv, 'd').await), trees(documents));
+}
+
+async fn found(db: &Database) -> Vec<&'static str> {
     let mut found: Vec<_> = db.check().await.unwrap().iter().map(kind_of).collect();
     found.dedup();
-    assert_eq!(found, expected, "{kind}");
+    found
 }
 
 fn kind_of(inconsistency: &Inconsistency) -> &'static str {
@@ -77,26 +89,33 @@ fn kind_of(inconsistency: &Inconsistency) -> &'static str {
 
 #[tokio::test]
 async fn documents_and_changes_must_agree() {
-    check_finds('d', Break::Delete, &["stray change", "stray body", "documents"]).await;
-    check_finds('d', Break::Garble, &["unreadable", "stray change", "stray body", "documents"]).await;
-    check_finds('d', Break::Duplicate, &["change row", "stray body", "documents"]).await;
-    check_finds('d', Break::Alter(0), &["head", "change row"]).await;
-    check_finds('s', Break::Delete, &["change row"]).await;
-    check_finds('s', Break::Garble, &["change row", "unreadable"]).await;
-    check_finds('s', Break::Alter(0), &["change row"]).await;
-    check_finds('s', Break::Duplicate, &["stray change", "update seq"]).await;
+    check_finds('d', Break::Delete, &["stray change", "stray body", "documents"], &["stray change", "stray body"])
+        .await;
+    check_finds(
+        'd',
+        Break::Garble,
+        &["unreadable", "stray change", "stray body", "documents"],
+        &["unreadable", "stray change", "stray body"],
+    )
+    .await;
+    check_finds('d', Break::Duplicate, &["change row", "stray body", "documents"], &["change row", "stray body"]).await;
+    check_finds('d', Break::Alter(0), &["head", "change row"], &[]).await;
+    check_finds('s', Break::Delete, &["change row"], &[]).await;
+    check_finds('s', Break::Garble, &["change row", "unreadable"], &[]).await;
+    check_finds('s', Break::Alter(0), &["change row"], &[]).await;
+    check_finds('s', Break::Duplicate, &["stray change", "update seq"], &[]).await;
 }
 
 #[tokio::test]
 async fn bodies_and_attachments_must_agree() {
-    check_finds('b', Break::Delete, &["no body", "references", "body bytes"]).await;
-    check_finds('b', Break::Garble, &["unreadable", "references", "body bytes"]).await;
-    check_finds('b', Break::Duplicate, &["stray body", "references", "body bytes"]).await;
-    check_finds('a', Break::Delete, &["no attachment", "stray chunks", "attachment bytes"]).await;
-    check_finds('a', Break::Alter(5), &["references"]).await;
-    check_finds('a', Break::Garble, &["unreadable", "stray chunks", "attachment bytes"]).await;
-    check_finds('c', Break::Delete, &["content"]).await;
-    check_finds('c', Break::Alter(8), &["content"]).await;
-    check_finds('c', Break::Garble, &["content"]).await;
-    check_finds('c', Break::Duplicate, &["content"]).await;
+    check_finds('b', Break::Delete, &["no body", "references", "body bytes"], &["no body", "references"]).await;
+    check_finds('b', Break::Garble, &["unreadable", "references", "body bytes"], &["unreadable", "references"]).await;
+    check_finds('b', Break::Duplicate, &["stray body", "references", "body bytes"], &[]).await;
+    check_finds('a', Break::Delete, &["no attachment", "stray chunks", "attachment bytes"], &[]).await;
+    check_finds('a', Break::Alter(5), &["references"], &[]).await;
+    check_finds('a', Break::Garble, &["unreadable", "stray chunks", "attachment bytes"], &[]).await;
+    check_finds('c', Break::Delete, &["content"], &["content"]).await;
+    check_finds('c', Break::Alter(8), &["content"], &["content"]).await;
+    check_finds('c', Break::Garble, &["content"], &["content"]).await;
+    check_finds('c', Break::Duplicate, &["content"], &["content"]).await;
 }

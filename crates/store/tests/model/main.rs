@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod attachments;
+mod backup;
 mod catalog;
 mod compare;
 mod crash;
