@@ -21,16 +21,18 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report(&error);
-            ExitCode::FAILURE
-        }
-    }
+    let cli = cli::Cli::parse();
+    let form = cli.form();
+    cli.run().unwrap_or_else(|error| {
+        report(&error, form);
+        ExitCode::FAILURE
+    })
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a command goes to the terminal")]
-fn report(error: &anyhow::Error) {
-    eprintln!("tidegate: {error:#}");
+fn report(error: &anyhow::Error, form: cli::Form) {
+    match form {
+        cli::Form::Text => eprintln!("tidegate: {error:#}"),
+        cli::Form::Json => eprintln!("{}", serde_json::json!({ "error": format!("{error:#}") })),
+    }
 }

@@ -10,7 +10,7 @@ use crate::{
     observe::Observer,
     sections,
     systemd::Supervisor,
-    tls::{self, Certificate},
+    tls::Certificate,
 };
 use anyhow::{Context, Result};
 use std::{io::Write, sync::Arc, time::Duration};
@@ -28,7 +28,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) fn run(config: Config, supervision: &Supervision) -> Result<()> {
     logging::start(&config.log)?;
     limits::raise_open_files();
-    tls::install_provider()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     drop(runtime.spawn(beat()));
     runtime.block_on(serve(config, Supervisor::new(supervision)))

@@ -9,6 +9,9 @@ use tidegate_kv::Kv;
 /// Bytes read at once.
 const READ_BYTES: usize = 256 << 10;
 
+/// Rows are written in steps of so many bytes.
+const STEP_BYTES: usize = 8 << 20;
+
 /// Why there is no restored storage.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -40,12 +43,20 @@ pub fn restore(
 ) -> Result<BackupSummary, RestoreError> {
     let (mut decoder, mut buffer) = (Decoder::default(), vec![0; READ_BYTES]);
     let (mut summary, mut is_read) = (None, false);
+    let (mut step, mut bytes) = (Vec::new(), 0);
     Kv::build(dest, || {
         while !is_read {
             match decoder.take()? {
                 Some(Item::Rows(rows)) => {
                     progress(rows.len() as u64);
-                    return Ok(Some(rows.into_iter().map(renewed).collect::<Result<_, _>>()?));
+                    for row in rows {
+                        bytes += row.0.len() + row.1.len();
+                        step.push(renewed(row)?);
+                    }
+                    if bytes >= STEP_BYTES {
+                        bytes = 0;
+                        return Ok(Some(std::mem::take(&mut step)));
+                    }
                 }
                 Some(Item::End(end)) => summary = Some(end),
                 Some(Item::Head(_)) => {}
@@ -55,6 +66,9 @@ pub fn restore(
                     is_read = count == 0;
                 }
             }
+        }
+        if !step.is_empty() {
+            return Ok(Some(std::mem::take(&mut step)));
         }
         std::mem::take(&mut decoder).finish()?;
         Ok::<_, RestoreError>(None)

@@ -1,0 +1,181 @@
+//! `tidegate db`: databases of a running server.
+
+use super::{
+    client::{Client, Remote, db_name, db_path},
+    output::{Output, bytes, columns, count},
+};
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use std::{io::Read, time::Duration};
+use tidegate_types::DbName;
+use tokio::time::sleep;
+
+/// How often a compaction is asked after.
+const COMPACTION_POLL: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Args)]
+pub(crate) struct Db {
+    #[command(flatten)]
+    remote: Remote,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The databases, with their sizes.
+    List,
+    /// Make a database.
+    Create {
+        #[arg(value_parser = db_name)]
+        db: DbName,
+    },
+    /// Delete a database with all it holds.
+    #[command(after_help = "Examples:\n  tidegate db delete notes --yes")]
+    Delete(Delete),
+    /// What a database says of itself.
+    Info {
+        #[arg(value_parser = db_name)]
+        db: DbName,
+    },
+    /// Who may use a database.
+    Security(Security),
+    /// Free the space of superseded revisions.
+    Compact(Compact),
+}
+
+#[derive(Debug, Args)]
+struct Delete {
+    #[arg(value_parser = db_name)]
+    db: DbName,
+    /// Do it. There is no way back.
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
+struct Compact {
+    #[arg(value_parser = db_name)]
+    db: DbName,
+    /// Return when it is done.
+    #[arg(long)]
+    wait: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tidegate db security get notes\n  \
+                        echo '{\"members\":{\"roles\":[\"staff\"]}}' | tidegate db security set notes")]
+struct Security {
+    #[command(subcommand)]
+    command: SecurityCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum SecurityCommand {
+    /// Show it.
+    Get {
+        #[arg(value_parser = db_name)]
+        db: DbName,
+    },
+    /// Replace it by the JSON object in FILE, or on the standard input.
+    Set {
+        #[arg(value_parser = db_name)]
+        db: DbName,
+        /// The file, or `-`.
+        #[arg(default_value = "-")]
+        file: String,
+    },
+}
+
+impl Db {
+    pub(crate) async fn run(self, out: Output) -> Result<()> {
+        let client = self.remote.client()?;
+        match self.command {
+            Command::List => list(&client, out).await,
+            Command::Create { db } => {
+                client.put(&db_path(&db), &json!({})).await?;
+                out.row(&json!({ "ok": true, "db": db.as_str() }), &format!("made {db}"))
+            }
+            Command::Delete(delete) => delete.run(&client, out).await,
+            Command::Info { db } => {
+                let info = client.get(&db_path(&db)).await?;
+                out.document(&info)
+            }
+            Command::Security(Security { command }) => security(&client, command, out).await,
+            Command::Compact(compact) => compact.run(&client, out).await,
+        }
+    }
+}
+
+async fn list(client: &Client, out: Output) -> Result<()> {
+    let names: Vec<String> = serde_json::from_value(client.get("/_all_dbs").await?)?;
+    let mut rows = Vec::new();
+    for name in names.into_iter().filter_map(|name| name.parse::<DbName>().ok()) {
+        // It may be deleted meanwhile.
+        let Some(info) = client.find(&db_path(&name)).await? else { continue };
+        let number = |path: &str| info.pointer(path).and_then(Value::as_u64).unwrap_or_default();
+        let (documents, active) = (number("/doc_count"), number("/sizes/active"));
+        let value = json!({ "db": name.as_str(), "doc_count": documents, "bytes": active });
+        rows.push((value, vec![name.to_string(), count(documents, "document"), bytes(active)]));
+    }
+    let (values, cells): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    for (value, text) in values.iter().zip(columns(&cells)) {
+        out.row(value, &text)?;
+    }
+    Ok(())
+}
+
+impl Delete {
+    async fn run(self, client: &Client, out: Output) -> Result<()> {
+        let Self { db, yes } = self;
+        if !yes {
+            let info = client.get(&db_path(&db)).await?;
+            let documents = info.get("doc_count").and_then(Value::as_u64).unwrap_or_default();
+            let documents = count(documents, "document");
+            bail!("{db} holds {documents}, and would be gone for good; to delete it, add --yes");
+        }
+        client.delete(&db_path(&db)).await?;
+        out.row(&json!({ "ok": true, "db": db.as_str() }), &format!("deleted {db}"))
+    }
+}
+
+impl Compact {
+    async fn run(self, client: &Client, out: Output) -> Result<()> {
+        let Self { db, wait } = self;
+        client.post(&format!("{}/_compact", db_path(&db)), &json!({})).await?;
+        let spinner = out.spinner("compacting");
+        while wait && client.get(&db_path(&db)).await?.get("compact_running") == Some(&Value::Bool(true)) {
+            sleep(COMPACTION_POLL).await;
+        }
+        spinner.finish_and_clear();
+        let text = if wait { format!("compacted {db}") } else { format!("compacting {db}") };
+        out.row(&json!({ "ok": true, "db": db.as_str() }), &text)
+    }
+}
+
+async fn security(client: &Client, command: SecurityCommand, out: Output) -> Result<()> {
+    match command {
+        SecurityCommand::Get { db } => {
+            let security = client.get(&format!("{}/_security", db_path(&db))).await?;
+            out.document(&security)
+        }
+        SecurityCommand::Set { db, file } => {
+            let security = read_json(&file)?;
+            client.put(&format!("{}/_security", db_path(&db)), &security).await?;
+            out.row(&json!({ "ok": true, "db": db.as_str() }), &format!("set the security of {db}"))
+        }
+    }
+}
+
+/// The JSON in a file, or on the standard input.
+pub(crate) fn read_json(file: &str) -> Result<Value> {
+    let mut text = String::new();
+    if file == "-" {
+        std::io::stdin().read_to_string(&mut text).context("could not read the standard input")?;
+    } else {
+        text = std::fs::read_to_string(file).with_context(|| format!("could not read {file}"))?;
+    }
+    let from = if file == "-" { "the standard input" } else { file };
+    serde_json::from_str(&text).with_context(|| format!("{from} holds no JSON"))
+}
