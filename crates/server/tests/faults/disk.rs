@@ -65,6 +65,12 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
         }
     }
     assert!(refused > 20, "{} were written", written.len());
+    // Content of attachments lies elsewhere.
+    let attach = |id: &str| {
+        let headers = [("content-type", "application/octet-stream")];
+        client.request("PUT", &format!("/db/{id}/file"), &headers, &vec![7; 700_000]).unwrap().status
+    };
+    assert_eq!(attach("large"), 507);
     let (status, text) = up(&client);
     assert_eq!(status, 503);
     assert!(text.contains("the disk is full"), "{text}");
@@ -76,10 +82,10 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
     fs::remove_file(&filler).unwrap();
     // Nobody writes meanwhile, as nobody does to a server that says it can't.
     until("it is up again", || up(&client).0 == 200 && health(&server).0 == 200);
-    assert_eq!(put(&client, "last", 50_000), 201);
+    assert_eq!((put(&client, "last", 50_000), attach("large")), (201, 201));
     assert!(written.iter().all(|id| read(id) == 200));
     let count = client.get("/db").unwrap().text();
-    assert!(count.contains(&format!("\"doc_count\":{},", written.len() + 2)), "{count}");
+    assert!(count.contains(&format!("\"doc_count\":{},", written.len() + 3)), "{count}");
 }
 
 #[test]
