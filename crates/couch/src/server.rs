@@ -11,7 +11,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidegate_engine::Health;
+use tidegate_engine::{Compaction, Health};
 use tidegate_http::Body;
 use tidegate_json::write_string;
 use tidegate_types::DbName;
@@ -68,12 +68,26 @@ pub(crate) fn uuids(cx: &Context) -> Answer {
 /// What runs in the background.
 pub(crate) async fn active_tasks(cx: &Context) -> Answer {
     cx.engine.check_admin(&cx.caller)?;
+    let now_s = cx.engine.now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let compacting = cx.engine.compactions().into_iter();
-    let mut tasks: Vec<Value> = compacting
-        .map(|name| json!({ "type": "database_compaction", "node": NODE, "database": name.as_str() }))
-        .collect();
+    let mut tasks: Vec<Value> = compacting.map(|compaction| compaction_json(&compaction, now_s)).collect();
     tasks.extend(replicator::handlers::tasks(cx).await?);
     Ok(json_value(StatusCode::OK, &Value::Array(tasks)))
+}
+
+fn compaction_json(compaction: &Compaction, now_s: u64) -> Value {
+    let Compaction { database, started_s, done, total } = compaction;
+    json!({
+        "type": "database_compaction",
+        "node": NODE,
+        "pid": "<0.0.0>",
+        "database": database.as_str(),
+        "changes_done": done,
+        "total_changes": total,
+        "progress": done.saturating_mul(100).checked_div(*total).unwrap_or(0),
+        "started_on": started_s,
+        "updated_on": now_s,
+    })
 }
 
 pub(crate) async fn all_dbs(cx: &Context) -> Answer {
@@ -145,4 +159,23 @@ async fn dbs_info_json(cx: &Context, names: impl Iterator<Item = &str>) -> Answe
         rows.push(info.map_or(json!({ "key": key, "error": "not_found" }), |info| json!({ "key": key, "info": info })));
     }
     Ok(json_value(StatusCode::OK, &Value::Array(rows)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compaction_tells_how_far_it_is() {
+        let compaction = |done, total| {
+            let database = "db".parse().unwrap();
+            compaction_json(&Compaction { database, started_s: 10, done, total }, 12)
+        };
+        let expected = json!({
+            "type": "database_compaction", "node": NODE, "pid": "<0.0.0>", "database": "db", "changes_done": 1,
+            "total_changes": 3, "progress": 33, "started_on": 10, "updated_on": 12,
+        });
+        assert_eq!(compaction(1, 3), expected);
+        assert_eq!(compaction(0, 0)["progress"], 0);
+    }
 }

@@ -174,7 +174,7 @@ impl Database {
     /// The database is gone.
     pub fn compact(&self) -> Result<(), Error> {
         self.check_upkeep()?;
-        Ok(self.store.compact()?)
+        Ok(self.store.compact(self.engine.inner.now_s())?)
     }
 
     /// Takes leaves away as if they had never been.

@@ -15,7 +15,7 @@ use std::{
     time::SystemTime,
 };
 use tidegate_kv::{Health, Kv, Stats};
-use tidegate_store::{Backup, Store};
+use tidegate_store::{Backup, Compaction, Store};
 use tidegate_types::DbName;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -261,8 +261,8 @@ impl Engine {
         Ok(self.inner.store.backup(uuid, version, now).await?)
     }
 
-    /// The databases that are being compacted.
-    pub fn compactions(&self) -> Vec<DbName> {
+    /// The compactions that are running.
+    pub fn compactions(&self) -> Vec<Compaction> {
         self.inner.store.compactions()
     }
 
@@ -299,12 +299,16 @@ pub enum Layout {
 }
 
 impl Inner {
+    /// The time in seconds since 1970.
+    pub(crate) fn now_s(&self) -> u64 {
+        (self.clock)().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
     async fn create(&self, name: &DbName, settings: Vec<(&'static str, bytes::Bytes)>) -> Result<(), Error> {
         if self.store.count() >= self.databases_max {
             return Err(Error::TooManyDatabases(self.databases_max));
         }
-        let now = (self.clock)().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        self.store.create_with(name, now, settings).await?;
+        self.store.create_with(name, self.now_s(), settings).await?;
         Ok(())
     }
 

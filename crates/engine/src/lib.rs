@@ -47,8 +47,8 @@ pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx};
 pub use tidegate_kv::{Health, Stats};
 pub use tidegate_script::{Error as ScriptError, Pool, Program};
 pub use tidegate_store::{
-    Attachment, AttachmentDigest, Backup, BackupHead, BackupSummary, Change, Damage, DatabaseInfo, Decoder, DocRange,
-    DocRow, Encoding, Error as StoreError, FeedEnd, Inconsistency, Item, LocalDocument, Order, Purged, Repair,
-    RestoreError, Usage, Written, restore,
+    Attachment, AttachmentDigest, Backup, BackupHead, BackupSummary, Change, Compaction, Damage, DatabaseInfo, Decoder,
+    DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Inconsistency, Item, LocalDocument, Order, Purged,
+    Repair, RestoreError, Usage, Written, restore,
 };
 pub use write::{AttachmentContent, AttachmentWrite, Placement, Write};

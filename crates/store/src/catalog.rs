@@ -3,6 +3,7 @@
 use crate::{
     Corrupt, Database, Error,
     codec::{Reader, put_number},
+    compact::Compaction,
     database::{Inner, Surroundings},
     keys::{self, Keys},
     news::{Event, News},
@@ -119,13 +120,13 @@ impl Store {
         self.catalog.count.load(Ordering::Relaxed)
     }
 
-    /// The databases that are being compacted, in order.
-    pub fn compactions(&self) -> Vec<DbName> {
+    /// The compactions that are running, in the order of their databases' names.
+    pub fn compactions(&self) -> Vec<Compaction> {
         let open = self.catalog.open.read().unwrap_or_else(PoisonError::into_inner);
-        let compacting = open.values().filter(|database| database.0.compacting.load(Ordering::Relaxed));
-        let mut names: Vec<DbName> = compacting.map(|database| database.name().clone()).collect();
-        names.sort_unstable();
-        names
+        let running = open.values().filter_map(|database| database.0.compaction.compaction(database.name()));
+        let mut compactions: Vec<Compaction> = running.collect();
+        compactions.sort_unstable_by(|left, right| left.database.cmp(&right.database));
+        compactions
     }
 
     /// What happens to databases.

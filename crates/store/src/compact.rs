@@ -10,9 +10,10 @@ use crate::{
 };
 use std::{
     ops::{Bound, ControlFlow},
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use tidegate_kv::Direction;
+use tidegate_types::DbName;
 
 /// Documents looked at in one go.
 const DOCUMENTS_AT_ONCE: usize = 500;
@@ -25,28 +26,68 @@ struct Wanting {
     bodies: usize,
 }
 
+/// A compaction that is running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// Of which database.
+    pub database: DbName,
+    /// When it began, in seconds since 1970.
+    pub started_s: u64,
+    /// Documents looked at.
+    pub done: u64,
+    /// Documents there were when it began.
+    pub total: u64,
+}
+
+/// How far a compaction has got.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) running: AtomicBool,
+    started_s: AtomicU64,
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Progress {
+    /// The compaction of this database, if one is running.
+    pub(crate) fn compaction(&self, database: &DbName) -> Option<Compaction> {
+        let number = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        self.running.load(Ordering::Relaxed).then(|| {
+            let (started_s, done, total) = (number(&self.started_s), number(&self.done), number(&self.total));
+            // A document that came meanwhile is looked at, too.
+            Compaction { database: database.clone(), started_s, done, total: total.max(done) }
+        })
+    }
+}
+
 impl Database {
-    /// Starts a compaction in the background, unless one is running.
+    /// Starts a compaction in the background, unless one is running. `started_s` is the time in seconds since 1970.
     ///
     /// # Errors
     /// The database is gone.
-    pub fn compact(&self) -> Result<(), Error> {
+    pub fn compact(&self, started_s: u64) -> Result<(), Error> {
         self.0.check_not_deleted()?;
-        if self.0.compacting.swap(true, Ordering::Relaxed) {
+        let progress = &self.0.compaction;
+        if progress.running.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
+        progress.started_s.store(started_s, Ordering::Relaxed);
+        progress.done.store(0, Ordering::Relaxed);
+        progress.total.store(0, Ordering::Relaxed);
         let database = self.clone();
         drop(self.0.tasks.spawn(async move {
             if let Err(error) = database.compact_all().await {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(database = %database.name(), error, "compaction stopped");
             }
-            database.0.compacting.store(false, Ordering::Relaxed);
+            database.0.compaction.running.store(false, Ordering::Relaxed);
         }));
         Ok(())
     }
 
     async fn compact_all(&self) -> Result<(), Error> {
+        let info = self.info().await?;
+        self.0.compaction.total.store(info.doc_count + info.doc_del_count, Ordering::Relaxed);
         let all = DocRange { start: Bound::Unbounded, end: Bound::Unbounded, order: Order::Ascending };
         let mut range = self.0.keys.documents(all.start.as_ref().map(String::as_str), Bound::Unbounded);
         loop {
@@ -64,6 +105,7 @@ impl Database {
             self.0.snapshot()?.scan_with(range.clone(), Direction::Forward, DOCUMENTS_AT_ONCE, visit).await?;
             range.start = Bound::Excluded(last);
             self.compact_documents(wanting).await?;
+            self.0.compaction.done.fetch_add(seen as u64, Ordering::Relaxed);
             if seen < DOCUMENTS_AT_ONCE {
                 return Ok(());
             }

@@ -3,6 +3,7 @@
 use crate::{
     Change, Error,
     commit::Queue,
+    compact::Progress,
     keys::Keys,
     news::{Event, News},
     record::Meta,
@@ -10,7 +11,7 @@ use crate::{
 };
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 use tidegate_kv::{Kv, Snapshot};
 use tidegate_types::{DbName, DocKind, Seq};
@@ -29,7 +30,7 @@ pub(crate) struct Inner {
     pub(crate) kv: Kv,
     pub(crate) tasks: TaskTracker,
     pub(crate) queue: Queue,
-    pub(crate) compacting: AtomicBool,
+    pub(crate) compaction: Progress,
     /// Counts changes of settings and design documents.
     pub(crate) rules_version: AtomicU64,
     pub(crate) published: watch::Sender<Published>,
@@ -91,7 +92,7 @@ impl Inner {
             kv,
             tasks,
             queue: Queue::default(),
-            compacting: AtomicBool::new(false),
+            compaction: Progress::default(),
             rules_version: AtomicU64::new(0),
             published,
             uploading: RwLock::new(()),
@@ -129,7 +130,7 @@ impl Inner {
             doc_del_count: meta.doc_del_count,
             stored_bytes: meta.body_bytes + meta.attachment_bytes,
             revs_limit: meta.revs_limit,
-            compacting: self.compacting.load(Ordering::Relaxed),
+            compacting: self.compaction.running.load(Ordering::Relaxed),
         }
     }
 

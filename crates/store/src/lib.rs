@@ -38,6 +38,7 @@ pub use backup::{Backup, BackupHead, BackupSummary, Damage, Decoder, Item, Resto
 pub use catalog::Store;
 pub use changes::{Change, Feed, FeedEnd};
 pub use check::{Counter, Inconsistency};
+pub use compact::Compaction;
 pub use database::{Database, DatabaseInfo};
 pub use edit::{Edit, History, NewAttachment, Revpos, Written};
 pub use error::{Corrupt, Error};

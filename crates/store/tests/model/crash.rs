@@ -35,7 +35,7 @@ async fn churn(db: Database, writer: usize, acknowledged: Arc<Mutex<Acknowledged
             acknowledged.lock().unwrap().written.push((doc(&id), kept.rev, kept.seq.unwrap()));
         }
         if number % 8 == 0 {
-            db.compact().unwrap();
+            db.compact(0).unwrap();
         }
     }
 }

@@ -80,7 +80,7 @@ pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 }
 
 pub(crate) async fn compact(db: &Database) {
-    db.compact().unwrap();
+    db.compact(0).unwrap();
     until("compaction", async || !db.info().await.unwrap().compacting).await;
 }
 
