@@ -160,11 +160,11 @@ impl Mender {
         let key = self.keys.sequence(change.seq);
         let row = self.snapshot.get(&key).await?.and_then(|row| ChangeRecord::decode(change.seq, &row).ok());
         // Two documents under one sequence: the row stays with one of them, and the check goes on naming the other.
-        let is_anothers = match &row {
+        let is_taken = match &row {
             Some(row) if row.id != change.id => self.latest(&row.id).await? == Some(change.seq),
             Some(_) | None => false,
         };
-        if is_anothers || !self.known.changes.insert(change.seq) || row.as_ref() == Some(change) {
+        if is_taken || !self.known.changes.insert(change.seq) || row.as_ref() == Some(change) {
             return Ok(());
         }
         self.repair.change_rows += 1;

@@ -23,6 +23,8 @@ use tidegate_kv::{EmbeddedOptions, Error as KvError, Kv};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 256 << 10;
+/// Each row is read once: there is little to keep.
+const CACHE_BYTES: usize = 32 << 20;
 
 #[derive(Debug, Args)]
 #[command(
@@ -113,7 +115,9 @@ async fn from_folder(data: &Path, receiver: &mut Receiver) -> Result<()> {
 pub(crate) async fn open(data: &Path) -> Result<Offline> {
     let advice = "; say where a server's data lies with --data";
     ensure!(data.join("FORMAT").is_file(), "there is no Tidegate data in {}{advice}", data.display());
-    let kv = match Kv::open_embedded(EmbeddedOptions::new(data)).await {
+    let mut options = EmbeddedOptions::new(data);
+    options.cache_bytes = CACHE_BYTES;
+    let kv = match Kv::open_embedded(options).await {
         Err(error @ KvError::Locked { .. }) => {
             let advice = "another process has it open: stop the server first, or ask it with --url";
             return Err(anyhow::Error::new(error).context(advice));

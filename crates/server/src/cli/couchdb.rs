@@ -76,8 +76,11 @@ impl Couchdb {
             return Ok(self.databases.clone());
         }
         let names: Vec<String> = serde_json::from_value(source.get("/_all_dbs").await?)?;
-        let names: Vec<DbName> =
-            names.iter().filter(|name| !name.starts_with('_')).filter_map(|name| name.parse().ok()).collect();
+        let names = names.iter().filter(|name| !name.starts_with('_')).map(|name| {
+            let illegal = || format!("{name:?} can't be a database's name here; name the others with --db");
+            name.parse().ok().with_context(illegal)
+        });
+        let names = names.collect::<Result<Vec<DbName>>>()?;
         if self.scope.all {
             return Ok(names);
         }

@@ -150,7 +150,7 @@ fn a_damaged_backup_is_refused() {
     assert_eq!(verified.rows()[0]["ok"], true);
     let good = fs::read(world.path("good")).unwrap();
     fs::write(world.path("cut"), &good[..good.len() - 10]).unwrap();
-    let mut altered = good.clone();
+    let mut altered = good;
     altered[500] ^= 1;
     fs::write(world.path("altered"), altered).unwrap();
     fs::write(world.path("other"), "PK").unwrap();

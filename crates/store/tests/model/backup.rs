@@ -112,6 +112,17 @@ async fn a_file_that_is_cut_or_altered_is_refused() {
     assert!(!dest.exists());
 }
 
+proptest::proptest! {
+    #[test]
+    fn noise_is_damage_and_nothing_worse(noise: Vec<u8>, piece in 1..40_usize) {
+        let start = b"tidegate-backup\n\0\0\0\x01".as_slice();
+        for file in [noise.clone(), [start, &noise].concat()] {
+            proptest::prop_assert_eq!(decode(&file, usize::MAX).is_ok(), false);
+            proptest::prop_assert!(decode(&file, piece).is_err());
+        }
+    }
+}
+
 /// A block that is taken out whole, with its checksum, is missed.
 #[tokio::test]
 async fn a_missing_block_is_noticed() {
