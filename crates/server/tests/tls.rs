@@ -10,10 +10,9 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tidegate_testkit::{http::Client, server::Server};
+use tidegate_testkit::{http::Client, server::Server, until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -87,14 +86,6 @@ fn ask(mut stream: Stream, method: &str, path: &str, body: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
-}
-
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < DEADLINE, "not in time: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

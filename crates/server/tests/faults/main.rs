@@ -12,22 +12,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    thread,
-    time::{Duration, Instant},
 };
-use tidegate_testkit::{http::Client, server::Server};
+use tidegate_testkit::{http::Client, server::Server, until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
-const DEADLINE: Duration = Duration::from_secs(60);
-
-#[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < DEADLINE, "not in time: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// `tidegate serve` with these limits, and one administrator.
 fn serve(folder: &Path, limits: &str, environment: Vec<(OsString, OsString)>) -> Server {
