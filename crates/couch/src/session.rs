@@ -31,7 +31,15 @@ fn show(cx: &Context) -> Answer {
     let mut info = Map::from_iter([("authentication_handlers".to_owned(), cx.engine.authentication_handlers().into())]);
     info.extend(context.handler.map(|handler| ("authenticated".to_owned(), handler.as_str().into())));
     let user: Value = serde_json::from_str(&context.session_json())?;
-    Ok(json_value(StatusCode::OK, &json!({ "ok": true, "userCtx": user, "info": info })))
+    Ok(json_value(StatusCode::OK, &json!({ "ok": true, "userCtx": user, "info": with_users_db(cx, info.into()) })))
+}
+
+/// The same, with the users' database where somebody has set one.
+fn with_users_db(cx: &Context, mut info: Value) -> Value {
+    if let (Some(info), Some(name)) = (info.as_object_mut(), cx.engine.authentication_db()) {
+        info.insert("authentication_db".to_owned(), name.into());
+    }
+    info
 }
 
 async fn log_in(cx: &Context, body: Incoming) -> Answer {

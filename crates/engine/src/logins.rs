@@ -145,6 +145,11 @@ impl Engine {
         self.inner.config.live().auth.handlers()
     }
 
+    /// The database whose documents are users, if the configuration names one.
+    pub fn authentication_db(&self) -> Option<String> {
+        self.inner.config.sections().get("chttpd_auth", "authentication_db").map(str::to_owned)
+    }
+
     /// An administrator's password as the configuration keeps it.
     pub(crate) async fn hash_admin(&self, password: &str) -> Result<String, Error> {
         if let AdminPassword::Stored(_) = AdminPassword::parse(password)? {
