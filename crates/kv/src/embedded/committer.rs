@@ -85,17 +85,18 @@ impl Committer {
     }
 
     fn commit_group(&mut self, group: Vec<Request>) {
+        let bytes = group.iter().map(|request| request.bytes).sum();
         let committed = match self.shared.gate.check() {
             Ok(()) => guarded(|| self.try_commit(&group)),
             Err(error) => Err(Refused::Failed(chain(&error))),
         };
         match committed {
             Ok(()) => {
-                self.shared.vigil.has_space();
+                self.shared.vigil.has_space(bytes);
                 self.answer_committed(group);
             }
             Err(Refused::Full(reason)) => {
-                self.shared.vigil.is_full(&reason, group.iter().map(|request| request.bytes).sum());
+                self.shared.vigil.is_full(&reason, bytes);
                 group.into_iter().for_each(|request| request.answer(Err(self.shared.gate.full(&reason))));
             }
             Err(Refused::Failed(reason)) => {

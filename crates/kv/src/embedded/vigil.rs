@@ -9,7 +9,7 @@ use std::{
 use super::options::EmbeddedOptions;
 use crate::Health;
 
-/// Space on the disk, beyond that of the group refused last, from which on it isn't full any more.
+/// Space on the disk, beyond twice that of the group refused, from which on it isn't full any more.
 const SPARE_BYTES: u64 = 1 << 20;
 
 /// Watches the committer from outside.
@@ -22,7 +22,7 @@ pub(crate) struct Vigil {
     full: Mutex<Option<NoSpace>>,
 }
 
-/// A group for which the log had no space.
+/// What the log had no space for: the smallest group of those refused since there was some.
 #[derive(Debug)]
 struct NoSpace {
     reason: String,
@@ -58,15 +58,22 @@ impl Vigil {
     /// The log had no space for a group of so many bytes.
     pub(crate) fn is_full(&self, reason: &str, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if lock(&self.full).replace(NoSpace { reason: reason.to_owned(), bytes }).is_none() {
-            tracing::error!(reason, "writes find no space on the disk");
+        let mut full = lock(&self.full);
+        match &mut *full {
+            Some(known) => known.bytes = known.bytes.min(bytes),
+            None => {
+                tracing::error!(reason, "writes find no space on the disk");
+                *full = Some(NoSpace { reason: reason.to_owned(), bytes });
+            }
         }
     }
 
-    /// A group was committed.
-    pub(crate) fn has_space(&self) {
-        if lock(&self.full).take().is_some() {
+    /// A group of so many bytes was committed. One smaller than those refused says nothing: the log has some space ahead.
+    pub(crate) fn has_space(&self, bytes: usize) {
+        let mut full = lock(&self.full);
+        if full.as_ref().is_some_and(|known| u64::try_from(bytes).is_ok_and(|bytes| bytes >= known.bytes)) {
             tracing::info!("writes find space again");
+            *full = None;
         }
     }
 
@@ -95,4 +102,26 @@ impl Vigil {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_smaller_write_does_not_end_being_full() {
+        // More than any disk has.
+        let (huge, small) = (usize::MAX / 4, 10);
+        let folder = tempfile::tempdir().unwrap();
+        let vigil = Vigil::new(&EmbeddedOptions::new(folder.path()));
+        vigil.is_full("no space", huge);
+        assert_eq!(vigil.health(), Health::Full { reason: "no space".to_owned() });
+        vigil.has_space(small);
+        assert!(matches!(vigil.health(), Health::Full { .. }));
+        vigil.has_space(huge);
+        assert_eq!(vigil.health(), Health::Ok);
+        // The disk itself has space for this.
+        vigil.is_full("no space", small);
+        assert_eq!(vigil.health(), Health::Ok);
+    }
 }
