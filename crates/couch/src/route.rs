@@ -309,6 +309,7 @@ mod tests {
         check("/_node/_local/_stats/couchdb/open_databases", {
             NodeRoute::Stats(vec!["couchdb".to_owned(), "open_databases".to_owned()])
         });
+        check("/_node/_local/_backup", NodeRoute::Backup);
         check("/_node/elsewhere/_config", NodeRoute::NoSuchNode("elsewhere".to_owned()));
         check("/_node/_local/_nothing", NodeRoute::Unknown);
     }

@@ -1,6 +1,7 @@
 //! The service of the listener: from a request to a response.
 
 use crate::{
+    backup::BACKUPS_MAX,
     changes::{self, Circles},
     context::{Answer, Context, Head},
     cors, database, document,
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) uuids: Uuids,
     pub(crate) feeds: Arc<Semaphore>,
     pub(crate) circles: Arc<Circles>,
+    /// Places for backups.
+    pub(crate) backups: Arc<Semaphore>,
     pub(crate) replication: Replication,
     /// The rules for web pages, and the configuration that they were made of.
     cors: RwLock<Option<MadeCors>>,
@@ -83,7 +86,8 @@ impl Couch {
         let feeds = Arc::new(Semaphore::new(settings.feeds_max));
         let (uuids, circles) = (Uuids::new(), Arc::default());
         let (replication, inbox) = Replication::new();
-        let shared = Shared { settings, uuids, feeds, circles, replication, cors: RwLock::default() };
+        let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
+        let shared = Shared { settings, uuids, feeds, circles, backups, replication, cors: RwLock::default() };
         let couch = Self { engine, shared: Arc::new(shared), tasks, draining };
         replicator::start(&couch, inbox);
         couch

@@ -1,6 +1,6 @@
 //! `backup`, `restore`.
 
-use crate::fixture::{World, everything, exists, fill, get, login};
+use crate::fixture::{World, everything, exists, fill, get, login, noise};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -138,6 +138,27 @@ fn only_administrators_get_a_backup() {
     let copy = world.server("copy");
     assert_eq!(copy.couch().unwrap().put("/db", "").unwrap().status, 401);
     assert_eq!(login(&copy.couch().unwrap(), "root", "secret"), 200);
+}
+
+#[test]
+fn there_is_a_limit_on_backups_at_the_same_time() {
+    let mut world = World::new();
+    let server = world.server("server");
+    let client = server.couch().unwrap();
+    client.put("/db", "").unwrap();
+    // More than sockets hold.
+    let content = noise(32 << 20);
+    let put = client.request("PUT", "/db/a/att", &[("content-type", "image/png")], &content).unwrap();
+    assert_eq!(put.status, 201);
+    let begin = || client.stream("GET", "/_node/_local/_backup", &[], b"").unwrap();
+    let (first, second) = (begin(), begin());
+    assert_eq!((first.status, second.status), (200, 200));
+    let refused = world.run(Some(&server), "backup -o DIR/file");
+    assert!(refused.code == 1 && refused.err.contains("2 backups are running"), "{refused:?}");
+    drop(first);
+    while begin().status != 200 {}
+    drop(second);
+    while world.run(Some(&server), "backup -o DIR/file").code != 0 {}
 }
 
 #[test]
