@@ -2,9 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { createServer, request as send } from 'node:http';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, request as send } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import { connect } from 'node:net';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { Server } from './server.mjs';
 
 const [here, there] = await Promise.all([Server.start(), Server.start()]);
@@ -41,7 +45,7 @@ class Crooked {
     return crooked;
   }
 
-  answer(request, response, { status, body, stall, cut, cutRequest, change, headers: more }) {
+  answer(request, response, { status, body, stall, cut, cutRequest, change, accept, headers: more }) {
     if (stall) return;
     if (status) {
       request.resume();
@@ -49,7 +53,8 @@ class Crooked {
       response.end(body ?? '{"error":"crooked","reason":"on purpose"}');
       return;
     }
-    const { method, url, headers } = request;
+    const { method, url } = request;
+    const headers = accept ? { ...request.headers, accept } : request.headers;
     const forwarded = send(there.url + url, { method, headers }, (answer) => {
       const chunks = [];
       answer.on('data', (chunk) => chunks.push(chunk));
@@ -203,6 +208,15 @@ test('a source without _bulk_get', async (t) => {
   await same(from, to);
 });
 
+test('a source that knows no multipart', async (t) => {
+  const accept = 'application/json';
+  const { crooked, run, from, to } = await copy(t, 'source', (kind) => (kind === 'GET doc' ? { accept } : {}));
+  const { status, body } = await run();
+  assert.equal(status, 200, JSON.stringify(body));
+  await same(from, to);
+  assert.ok(crooked.seen.some(({ url }) => url.includes('attachments=true')));
+});
+
 test('credentials go to no other host', async (t) => {
   const thief = await Crooked.start(t, () => ({ status: 200, body: '{}' }));
   const moved = { status: 302, headers: { location: `${thief.url}/db/` } };
@@ -224,4 +238,101 @@ test('name and password are sent, and never shown', async (t) => {
   const sent = `Basic ${Buffer.from('ada:s ecret').toString('base64')}`;
   assert.ok(crooked.seen.every(({ headers }) => headers.authorization === sent));
   assert.ok(!JSON.stringify(body).includes('ecret'));
+});
+
+/** The real peer behind TLS, with a certificate of our own authority: both are for tests alone. */
+async function secured(t) {
+  const file = (part) => readFileSync(new URL(`tls/${part}.pem`, import.meta.url));
+  const server = createSecureServer({ key: file('key'), cert: file('certificate') }, (request, response) => {
+    const { method, url, headers } = request;
+    const forwarded = send(there.url + url, { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    request.pipe(forwarded);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `https://127.0.0.1:${server.address().port}`;
+}
+
+test('a peer behind TLS is believed if its authority is', async (t) => {
+  const url = await secured(t);
+  const from = await filled(there);
+  const to = here.fresh('secured');
+  const body = { source: `${url}/${name(from)}`, target: name(to), create_target: true, retries_per_request: 0 };
+  const refused = await here.expect(500, 'POST', '/_replicate', { body });
+  assert.match(refused.reason, /certificate/i);
+  const setting = '/_node/_local/_config/replicator/ssl_trusted_certificates_file';
+  const path = fileURLToPath(new URL('tls/authority.pem', import.meta.url));
+  await here.expect(200, 'PUT', setting, { body: JSON.stringify(path), headers: { 'content-type': 'application/json' } });
+  await here.expect(200, 'POST', '/_replicate', { body });
+  await same([there, from], [here, to]);
+});
+
+test('a proxy is gone through, with its own credentials', async (t) => {
+  const requests = [];
+  const authorized = (request) => {
+    requests.push(`${request.method} ${request.url}`);
+    return request.headers['proxy-authorization'] === `Basic ${Buffer.from('p:q').toString('base64')}`;
+  };
+  const proxy = createServer((request, response) => {
+    if (!authorized(request)) return response.writeHead(407).end();
+    const { method, url, headers } = request;
+    const forwarded = send(url, { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    return request.pipe(forwarded);
+  });
+  proxy.on('connect', (request, socket) => {
+    if (!authorized(request)) return socket.end('HTTP/1.1 407 No\r\n\r\n');
+    const [host, port] = request.url.split(':');
+    const far = connect(port, host, () => {
+      socket.write('HTTP/1.1 200 Fine\r\n\r\n');
+      far.pipe(socket).pipe(far);
+    });
+    far.on('error', () => socket.destroy());
+    return socket.on('error', () => far.destroy());
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  t.after(() => {
+    proxy.close();
+    proxy.closeAllConnections();
+  });
+  const through = `http://p:q@127.0.0.1:${proxy.address().port}`;
+  const from = await filled(there);
+  for (const [source, seen] of [
+    [from, `GET ${from}/`],
+    [`${await secured(t)}/${name(from)}`, 'CONNECT'],
+  ]) {
+    const to = here.fresh('proxied');
+    const body = { source, target: name(to), create_target: true, source_proxy: through };
+    await here.expect(200, 'POST', '/_replicate', { body });
+    await same([there, from], [here, to]);
+    assert.ok(requests.some((request) => request.startsWith(seen)), `${seen}: ${requests}`);
+  }
+});
+
+test('a source whose feeds end at once is not asked in a storm', async (t) => {
+  let [third, asked] = [() => {}, []];
+  const thrice = new Promise((resolve) => (third = resolve));
+  const crooked = await Crooked.start(t, (kind, count) => {
+    if (kind !== 'GET _changes') return {};
+    asked.push(performance.now());
+    if (count === 3) third();
+    return { status: 200, body: '{"last_seq":"0","pending":0}\n' };
+  });
+  const from = await filled(there);
+  const to = name(here.fresh('storm'));
+  const body = { source: `${crooked.url}/${name(from)}`, target: to, create_target: true, continuous: true };
+  await here.expect(202, 'POST', '/_replicate', { body });
+  await thrice;
+  await here.expect(200, 'POST', '/_replicate', { body: { ...body, cancel: true } });
+  assert.ok(asked[2] - asked[0] > 1_800, `${asked}`);
 });

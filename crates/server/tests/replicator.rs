@@ -31,11 +31,16 @@ impl Drop for Server {
 
 impl Server {
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "")
+    }
+
+    /// With more lines for the section `[config.replicator]`.
+    fn start_with(folder: &Path, replicator: &str) -> Self {
         let config = folder.join("tidegate.toml");
         let data = folder.join("data");
         let text = format!(
             "data = {data:?}\n[admins]\nada = \"secret\"\n[config.chttpd_auth]\niterations = \"1\"\n\
-             [config.replicator]\ninterval = \"200\"\n"
+             [config.replicator]\ninterval = \"200\"\n{replicator}"
         );
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
@@ -146,4 +151,25 @@ fn a_document_belongs_to_its_owner() {
     let bulk = format!(r#"{{"new_edits":false,"docs":[{{"_id":"mine","_rev":"1-a","owner":"ada",{endpoint}}}]}}"#);
     assert!(server.expect(EVE, 201, "POST", "/_replicator/_bulk_docs", &bulk).contains(others));
     server.expect(BOB, 200, "DELETE", &format!("/_replicator/bobs?rev={rev}"), "");
+}
+
+#[test]
+fn jobs_take_turns_where_there_is_room_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(folder.path(), "max_jobs = \"1\"\n");
+    let docs = ["first", "second", "third"];
+    for doc in docs {
+        let body = format!(r#"{{"source":"secret","target":"{doc}","create_target":true,"continuous":true}}"#);
+        server.expect(ADA, 201, "PUT", &format!("/_replicator/{doc}"), &body);
+    }
+    let end = Instant::now() + WAIT;
+    for doc in docs.iter().cycle() {
+        let jobs = server.expect(ADA, 200, "GET", "/_active_tasks", "");
+        assert!(jobs.matches(r#""type":"replication""#).count() <= 1, "{jobs}");
+        let copied = |doc: &&str| server.ask(ADA, "GET", &format!("/{doc}/a"), "").status == 200;
+        if copied(doc) && docs.iter().all(copied) {
+            return;
+        }
+        assert!(Instant::now() < end, "{jobs}");
+    }
 }

@@ -9,7 +9,7 @@ use super::{
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tidegate_engine::Caller;
-use tidegate_replication::{Job, JobId, Options, Order, Outcome, Past, Progress, Scheduler, Summary, Wait};
+use tidegate_replication::{Job, JobId, Limits, Options, Order, Outcome, Past, Progress, Scheduler, Summary, Wait};
 use tidegate_types::DbName;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -90,6 +90,7 @@ pub(super) struct Supervisor {
     shell: Shell,
     inbox: mpsc::Receiver<Message>,
     scheduler: Scheduler<Key>,
+    limits: Limits,
     jobs: BTreeMap<Key, Entry>,
     generations: u64,
 }
@@ -97,14 +98,15 @@ pub(super) struct Supervisor {
 impl Supervisor {
     pub(super) fn new(shell: Shell, inbox: mpsc::Receiver<Message>) -> Self {
         let limits = shell.couch.engine().live().replicator.limits.clone();
-        let scheduler = Scheduler::new(limits, shell.clock.now());
-        Self { shell, inbox, scheduler, jobs: BTreeMap::new(), generations: 0 }
+        let scheduler = Scheduler::new(limits.clone(), shell.clock.now());
+        Self { shell, inbox, scheduler, limits, jobs: BTreeMap::new(), generations: 0 }
     }
 
     /// Runs until the server drains and all sessions have ended.
     pub(super) async fn run(mut self) {
         let draining = self.shell.couch.draining().clone();
         loop {
+            self.refresh_limits();
             self.carry_out();
             let wake_at = self.shell.clock.instant_or_far(self.scheduler.wake_at());
             tokio::select! {
@@ -112,7 +114,7 @@ impl Supervisor {
                     Some(message) => self.handle(message),
                     None => break,
                 },
-                () = sleep_until(wake_at) => self.handle_timeout(),
+                () = sleep_until(wake_at) => self.scheduler.handle_timeout(self.shell.clock.now()),
                 () = draining.cancelled() => break,
             }
         }
@@ -159,10 +161,13 @@ impl Supervisor {
         }
     }
 
-    fn handle_timeout(&mut self) {
-        let (now, limits) = (self.shell.clock.now(), self.shell.couch.engine().live().replicator.limits.clone());
-        self.scheduler.handle_limits(limits, now);
-        self.scheduler.handle_timeout(now);
+    /// Takes over what the configuration says by now.
+    fn refresh_limits(&mut self) {
+        let live = self.shell.couch.engine().live();
+        if self.limits != live.replicator.limits {
+            self.limits = live.replicator.limits.clone();
+            self.scheduler.handle_limits(self.limits.clone(), self.shell.clock.now());
+        }
     }
 
     fn handle(&mut self, message: Message) {

@@ -13,10 +13,12 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tidegate_http::BodyReader;
 use tidegate_replication::{ChangesRequest, Failure, FailureKind, Filter, Page, Row, SourceSeq, Style, Wait};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// How long rows that are there wait for more, so that they go on together.
 const LINGER: Duration = Duration::from_millis(20);
+/// A source that won't hold a response open is asked no more often than this.
+const RESPONSE_MIN: Duration = Duration::from_secs(1);
 /// Two signs of life of the source in the time after which it counts as gone, and one to spare.
 const HEARTBEATS: u32 = 3;
 
@@ -35,6 +37,7 @@ struct Open {
     /// The place behind the last row that was handed out.
     at: SourceSeq,
     wait: Wait,
+    since: Instant,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +71,12 @@ impl Feed {
         let mut page = Page { rows: Vec::new(), last_seq: None, pending: None, is_last: false, unreadable: 0 };
         match open.fill(&mut page, request.rows_max.max(1)).await {
             Ok(Filled::More) => self.open = Some(open),
-            Ok(Filled::Over) => page.finish(open)?,
+            Ok(Filled::Over) => {
+                if page.is_empty() && request.wait == Wait::Forever {
+                    sleep_until(open.since + RESPONSE_MIN).await;
+                }
+                page.finish(open)?;
+            }
             // What came before it was cut is good.
             Err(_) if !page.is_empty() => {}
             Err(failure) => return Err(failure),
@@ -96,7 +104,7 @@ impl Open {
             Wait::Forever => Shape::Lines,
         };
         let (body, splitter) = (stream(answer)?, Splitter::new(shape));
-        Ok(Self { body, splitter, at: request.since.clone(), wait: request.wait })
+        Ok(Self { body, splitter, at: request.since.clone(), wait: request.wait, since: Instant::now() })
     }
 
     /// Reads until there are enough rows, or none come at once.

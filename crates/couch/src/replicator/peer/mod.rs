@@ -294,8 +294,18 @@ fn unreadable(error: &serde_json::Error) -> Failure {
     Failure::new(FailureKind::Transient, format!("the answer can't be read: {error}"))
 }
 
+/// Why an answer did not come to its end.
 fn cut(error: &BodyError) -> Failure {
-    Failure::new(FailureKind::Transient, chain(error))
+    let kind = match error {
+        // It would be as large next time: less has to be asked for.
+        BodyError::TooLarge { .. } => FailureKind::TooLarge,
+        BodyError::UnknownEncoding { .. } => FailureKind::Refused,
+        BodyError::Truncated
+        | BodyError::Timeout { .. }
+        | BodyError::BadEncoding(_)
+        | BodyError::Transport(_) => FailureKind::Transient,
+    };
+    Failure::new(kind, chain(error))
 }
 
 /// What happened, with what lies behind it.
