@@ -217,6 +217,26 @@ test('a source that knows no multipart', async (t) => {
   assert.ok(crooked.seen.some(({ url }) => url.includes('attachments=true')));
 });
 
+test('a target that lacks an attachment it should have', async (t) => {
+  const missing = { status: 412, body: '{"error":"missing_stub","reason":"it is gone"}' };
+  let isLacking = false;
+  const treat = (kind) => {
+    if (kind !== 'PUT doc' || !isLacking) return {};
+    isLacking = false;
+    return missing;
+  };
+  const { run, from, to } = await copy(t, 'target', treat);
+  assert.equal((await run()).status, 200);
+  const [server, url] = from;
+  const { _id, _rev, _attachments } = await server.expect(200, 'GET', `${url}/picture-0`);
+  await server.expect(201, 'PUT', `${url}/picture-0`, { body: { _id, _rev, _attachments, changed: true } });
+  isLacking = true;
+  const { status, body } = await run();
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.equal(isLacking, false, 'the target was asked to keep what it has');
+  await same(from, to);
+});
+
 test('credentials go to no other host', async (t) => {
   const thief = await Crooked.start(t, () => ({ status: 200, body: '{}' }));
   const moved = { status: 302, headers: { location: `${thief.url}/db/` } };
