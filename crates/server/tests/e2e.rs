@@ -54,6 +54,7 @@ files! {
     conflicts => "conflicts.test.mjs",
     crash => "crash.test.mjs",
     demo => "demo.test.mjs",
+    functions => "functions.test.mjs",
     filtered => "filtered.test.mjs",
     nano => "nano.test.mjs",
     pouchdb => "pouchdb.test.mjs",
