@@ -53,14 +53,19 @@ impl Server {
         let server = Self { child, client: Client::new(address) };
         for name in ["bob", "eve"] {
             let user = format!(r#"{{"name":"{name}","password":"secret","roles":[],"type":"user"}}"#);
-            server.expect(ADA, 201, "PUT", &format!("/_users/org.couchdb.user:{name}"), &user);
+            server.expect(ADA, 201, ("PUT", &format!("/_users/org.couchdb.user:{name}")), &user);
         }
         for db in ["secret", "open"] {
-            server.expect(ADA, 201, "PUT", &format!("/{db}"), "");
+            server.expect(ADA, 201, ("PUT", &format!("/{db}")), "");
         }
-        server.expect(ADA, 201, "PUT", "/secret/a", "{}");
-        server.expect(ADA, 200, "PUT", "/open/_security", r#"{"admins":{},"members":{"names":["bob","eve"]}}"#);
-        server.expect(ADA, 200, "PUT", "/_replicator/_security", r#"{"admins":{},"members":{"names":["bob","eve"]}}"#);
+        server.expect(ADA, 201, ("PUT", "/secret/a"), "{}");
+        server.expect(ADA, 200, ("PUT", "/open/_security"), r#"{"admins":{},"members":{"names":["bob","eve"]}}"#);
+        server.expect(
+            ADA,
+            200,
+            ("PUT", "/_replicator/_security"),
+            r#"{"admins":{},"members":{"names":["bob","eve"]}}"#,
+        );
         server
     }
 
@@ -70,7 +75,7 @@ impl Server {
     }
 
     #[track_caller]
-    fn expect(&self, who: &str, status: u16, method: &str, path: &str, json: &str) -> String {
+    fn expect(&self, who: &str, status: u16, (method, path): (&str, &str), json: &str) -> String {
         let answer = self.ask(who, method, path, json);
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
         answer.text()
@@ -99,12 +104,12 @@ fn a_request_works_with_the_rights_of_who_makes_it() {
     let anonymous = server.client.post("/_replicate", body).unwrap();
     assert_eq!(anonymous.status, 401);
     assert!(anonymous.text().contains("You are not an authenticated user"));
-    let refused = server.expect(BOB, 401, "POST", "/_replicate", body);
+    let refused = server.expect(BOB, 401, ("POST", "/_replicate"), body);
     assert!(refused.contains("unauthorized to access or create database secret"), "{refused}");
-    server.expect(BOB, 401, "POST", "/_replicate", r#"{"source":"open","target":"new","create_target":true}"#);
-    assert!(server.expect(ADA, 200, "POST", "/_replicate", body).contains(r#""docs_written":1"#));
+    server.expect(BOB, 401, ("POST", "/_replicate"), r#"{"source":"open","target":"new","create_target":true}"#);
+    assert!(server.expect(ADA, 200, ("POST", "/_replicate"), body).contains(r#""docs_written":1"#));
     for path in ["/_scheduler/jobs", "/_scheduler/docs", "/_active_tasks"] {
-        server.expect(BOB, 401, "GET", path, "");
+        server.expect(BOB, 401, ("GET", path), "");
     }
 }
 
@@ -113,19 +118,19 @@ fn a_document_works_with_the_rights_of_its_owner() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let forged = r#"{"source":"secret","target":"open","user_ctx":{"name":"ada","roles":["_admin"]}}"#;
-    server.expect(BOB, 201, "PUT", "/_replicator/forged", forged);
-    assert!(server.expect(BOB, 200, "GET", "/_replicator/forged", "").contains(r#""owner":"bob""#));
+    server.expect(BOB, 201, ("PUT", "/_replicator/forged"), forged);
+    assert!(server.expect(BOB, 200, ("GET", "/_replicator/forged"), "").contains(r#""owner":"bob""#));
     let shown = server.until("forged", "crashing");
     assert!(shown.contains("unauthorized to access or create database secret"), "{shown}");
-    server.expect(BOB, 404, "GET", "/open/a", "");
+    server.expect(BOB, 404, ("GET", "/open/a"), "");
 
     let lent = r#"{"source":"open","target":"secret","user_ctx":{"name":"bob","roles":[]}}"#;
-    server.expect(ADA, 201, "PUT", "/_replicator/lent", lent);
+    server.expect(ADA, 201, ("PUT", "/_replicator/lent"), lent);
     assert!(server.until("lent", "crashing").contains("create database secret"));
 
-    server.expect(ADA, 201, "PUT", "/_replicator/own", r#"{"source":"secret","target":"open"}"#);
+    server.expect(ADA, 201, ("PUT", "/_replicator/own"), r#"{"source":"secret","target":"open"}"#);
     server.until("own", "completed");
-    server.expect(BOB, 200, "GET", "/open/a", "");
+    server.expect(BOB, 200, ("GET", "/open/a"), "");
 }
 
 #[test]
@@ -134,23 +139,23 @@ fn a_document_belongs_to_its_owner() {
     let server = Server::start(folder.path());
     let others = "Can't update replication documents from other users.";
     let endpoint = r#""source":"http://x:hidden@127.0.0.1:1/db","target":{"url":"http://127.0.0.1:1/db","headers":{"Authorization":"hidden"}}"#;
-    server.expect(BOB, 201, "PUT", "/_replicator/bobs", &format!("{{{endpoint}}}"));
-    let refused = server.expect(EVE, 403, "PUT", "/_replicator/for-bob", &format!(r#"{{"owner":"bob",{endpoint}}}"#));
+    server.expect(BOB, 201, ("PUT", "/_replicator/bobs"), &format!("{{{endpoint}}}"));
+    let refused = server.expect(EVE, 403, ("PUT", "/_replicator/for-bob"), &format!(r#"{{"owner":"bob",{endpoint}}}"#));
     assert!(refused.contains(others));
-    let own = server.expect(BOB, 200, "GET", "/_replicator/bobs", "");
+    let own = server.expect(BOB, 200, ("GET", "/_replicator/bobs"), "");
     assert!(own.contains("x:hidden@"), "{own}");
-    let seen = server.expect(EVE, 200, "GET", "/_replicator/bobs", "");
+    let seen = server.expect(EVE, 200, ("GET", "/_replicator/bobs"), "");
     assert!(!seen.contains("hidden") && seen.contains("http://127.0.0.1:1/db/"), "{seen}");
-    assert!(server.expect(ADA, 200, "GET", "/_replicator/bobs", "").contains("hidden"));
+    assert!(server.expect(ADA, 200, ("GET", "/_replicator/bobs"), "").contains("hidden"));
 
     let rev = own.split('"').skip_while(|part| *part != "_rev").nth(2).unwrap();
     let taken = format!(r#"{{"_rev":"{rev}",{endpoint}}}"#);
-    assert!(server.expect(EVE, 403, "PUT", "/_replicator/bobs", &taken).contains(others));
-    server.expect(EVE, 403, "DELETE", &format!("/_replicator/bobs?rev={rev}"), "");
+    assert!(server.expect(EVE, 403, ("PUT", "/_replicator/bobs"), &taken).contains(others));
+    server.expect(EVE, 403, ("DELETE", &format!("/_replicator/bobs?rev={rev}")), "");
     // Nor by replicating it there.
     let bulk = format!(r#"{{"new_edits":false,"docs":[{{"_id":"mine","_rev":"1-a","owner":"ada",{endpoint}}}]}}"#);
-    assert!(server.expect(EVE, 201, "POST", "/_replicator/_bulk_docs", &bulk).contains(others));
-    server.expect(BOB, 200, "DELETE", &format!("/_replicator/bobs?rev={rev}"), "");
+    assert!(server.expect(EVE, 201, ("POST", "/_replicator/_bulk_docs"), &bulk).contains(others));
+    server.expect(BOB, 200, ("DELETE", &format!("/_replicator/bobs?rev={rev}")), "");
 }
 
 #[test]
@@ -160,11 +165,11 @@ fn jobs_take_turns_where_there_is_room_for_one() {
     let docs = ["first", "second", "third"];
     for doc in docs {
         let body = format!(r#"{{"source":"secret","target":"{doc}","create_target":true,"continuous":true}}"#);
-        server.expect(ADA, 201, "PUT", &format!("/_replicator/{doc}"), &body);
+        server.expect(ADA, 201, ("PUT", &format!("/_replicator/{doc}")), &body);
     }
     let end = Instant::now() + WAIT;
     for doc in docs.iter().cycle() {
-        let jobs = server.expect(ADA, 200, "GET", "/_active_tasks", "");
+        let jobs = server.expect(ADA, 200, ("GET", "/_active_tasks"), "");
         assert!(jobs.matches(r#""type":"replication""#).count() <= 1, "{jobs}");
         let copied = |doc: &&str| server.ask(ADA, "GET", &format!("/{doc}/a"), "").status == 200;
         if copied(doc) && docs.iter().all(copied) {

@@ -23,11 +23,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use connect::{Connector, Host};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
-use hyper::body::Incoming;
-use hyper_util::{
-    client::legacy::Client,
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper::{body::Incoming, rt::Executor};
+use hyper_util::{client::legacy::Client, rt::TokioTimer};
 use outgoing::{Activity, Outgoing};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pipe::Pipe;
@@ -42,6 +39,7 @@ use tidegate_http::{
 };
 use tidegate_replication::{Basic, Endpoint, Failure, FailureKind, Remote};
 use tokio::{sync::OnceCell, time::timeout};
+use tokio_util::task::TaskTracker;
 
 /// Bytes of an answer that is read as a whole.
 const ANSWER_BYTES_MAX: u64 = 128 << 20;
@@ -72,6 +70,16 @@ pub(super) struct Peer {
     query: Option<String>,
     headers: HeaderMap,
     timeout: Duration,
+}
+
+/// Runs connections where the server waits for their end.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tracked {
+    fn execute(&self, connection: F) {
+        drop(self.0.spawn(connection));
+    }
 }
 
 /// A request to a peer.
@@ -122,7 +130,7 @@ impl Peer {
     /// # Errors
     /// A [`Failure`]: there is no way to it.
     pub(super) fn new(endpoint: &Endpoint, reach: &Reach<'_>) -> Result<Self, Failure> {
-        let mut builder = Client::builder(TokioExecutor::new());
+        let mut builder = Client::builder(Tracked(reach.couch.tasks().clone()));
         builder.pool_idle_timeout(IDLE_CONNECTION).pool_timer(TokioTimer::new());
         let timeout = reach.timeout;
         match endpoint {
