@@ -10,7 +10,7 @@
 //! a block is told from a whole one. Numbers before a payload are big-endian; payloads are coded as records are.
 //!
 //! Rows are those of the storage: databases with their histories, attachments, local documents and settings, users, the
-//! server's settings. [`restore`] makes a storage of them in which every database has a new id, so that sequences and
+//! server's settings. [`restore()`] makes a storage of them in which every database has a new id, so that sequences and
 //! checkpoints made after the backup aren't taken for places in it.
 
 mod decode;

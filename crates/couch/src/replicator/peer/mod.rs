@@ -308,9 +308,11 @@ fn cut(error: &BodyError) -> Failure {
         // It would be as large next time: less has to be asked for.
         BodyError::TooLarge { .. } => FailureKind::TooLarge,
         BodyError::UnknownEncoding { .. } => FailureKind::Refused,
-        BodyError::Truncated | BodyError::Timeout { .. } | BodyError::BadEncoding(_) | BodyError::Transport(_) => {
-            FailureKind::Transient
-        }
+        BodyError::Truncated
+        | BodyError::Timeout { .. }
+        | BodyError::TooSlow { .. }
+        | BodyError::BadEncoding(_)
+        | BodyError::Transport(_) => FailureKind::Transient,
     };
     Failure::new(kind, chain(error))
 }
