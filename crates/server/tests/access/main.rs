@@ -11,4 +11,5 @@ mod rights;
 mod routes;
 mod site;
 mod users;
+mod ways;
 mod wizard;
