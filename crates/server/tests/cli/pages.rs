@@ -28,7 +28,7 @@ fn every_command_helps() {
     for command in ["changes", "export", "import couchdb", "import ndjson", "backup", "restore", "doctor"] {
         assert!(world.run(None, &format!("{command} --help")).out.contains("Examples:\n  tidegate "), "{command}");
     }
-    assert_eq!(world.run(None, "bakcup").code, 2);
+    assert_eq!(world.run(None, "backupp").code, 2);
 }
 
 #[test]
