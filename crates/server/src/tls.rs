@@ -40,11 +40,13 @@ pub(crate) struct Certificate {
 /// What tells whether the files were changed; nothing for one that isn't there.
 type Stamp = [Option<(u64, u64, i64, i64)>; 2];
 
-/// Installs the one provider of cryptography, for whatever uses TLS in this process. To be called once, before that.
-pub(crate) fn install_provider() -> Result<()> {
-    let installed = rustls::crypto::ring::default_provider().install_default();
-    ensure!(installed.is_ok(), "there is a provider of cryptography already");
-    Ok(())
+/// Installs the one provider of cryptography, for whatever uses TLS in this process. To be called before that; a second
+/// time it does nothing.
+pub(crate) fn install_provider() {
+    if CryptoProvider::get_default().is_none() {
+        // Another thread's is the same.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
 }
 
 impl Certificate {

@@ -2,6 +2,7 @@
 //!
 //! A refusal becomes an error that says what to do next. Credentials stand in the URL, and are never shown.
 
+use crate::tls;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -73,6 +74,7 @@ impl Client {
         url.set_username("").map_err(unusable)?;
         url.set_password(None).map_err(unusable)?;
         let root = url.as_str().trim_end_matches('/').to_owned();
+        tls::install_provider();
         let http = reqwest::Client::builder()
             .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(20))
