@@ -7,8 +7,8 @@ use tidegate_types::{Channel, Seq};
 /// Why rows of a channel are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// The user has the channel.
-    Has,
+    /// The user has the channel, since this sequence.
+    Has(Seq),
     /// The user was given it at this sequence: what was in it before.
     Gained(Seq),
     /// The user had it during this period, which ended.
@@ -35,7 +35,7 @@ impl<T> Strand<T> {
     /// The position of the row after this sequence.
     pub(crate) fn position(&self, seq: Seq) -> Position {
         match self.reason {
-            Reason::Has => Position::at(seq),
+            Reason::Has(_) => Position::at(seq),
             Reason::Gained(trigger) => Position::triggered(trigger, seq),
             Reason::Lost(period) => Position::triggered(period.until.unwrap_or(seq), seq),
         }
@@ -52,7 +52,8 @@ impl<T> Strand<T> {
     /// Whether such a row is told for this reason.
     fn tells(&self, row: &Entry<T>, has_channel: bool) -> bool {
         match self.reason {
-            Reason::Has => true,
+            // By the change that gave the channel, documents may leave it: the user never saw those.
+            Reason::Has(since) => !row.removed || row.stays.overlap(Period::open(since)),
             Reason::Gained(_) => !row.removed,
             Reason::Lost(period) => row.stays.overlap(period) && (row.removed || !has_channel),
         }
@@ -92,7 +93,7 @@ fn of_channel<T>(
         let after = resumed(from, since)?;
         Strand::new(Reason::Gained(since), channel, (after, before(since)))
     });
-    let has = since.and_then(|since| Strand::new(Reason::Has, channel, (from.done().max(before(since)), until)));
+    let has = since.and_then(|since| Strand::new(Reason::Has(since), channel, (from.done().max(before(since)), until)));
     gained.into_iter().chain(has)
 }
 

@@ -49,6 +49,8 @@ pub struct Read {
     pub after: Seq,
     /// Up to and including this one.
     pub until: Seq,
+    /// Whether it is needed when documents were in the channel; else [`Entry::stays`] is looked at for removals alone.
+    pub needs_stays: bool,
     strand: usize,
 }
 
@@ -118,7 +120,9 @@ impl<T> Walk<T> {
         if !turn.is_read {
             return self.strands.get(turn.strand).map_or(Step::Done, |strand| {
                 let Strand { channel, after, until, .. } = strand;
-                Step::Read(Read { channel: channel.clone(), after: *after, until: *until, strand: turn.strand })
+                let needs_stays = matches!(strand.reason, Reason::Lost(_));
+                let (channel, after, until) = (channel.clone(), *after, *until);
+                Step::Read(Read { channel, after, until, needs_stays, strand: turn.strand })
             });
         }
         let mut told = self.take(turn.strand);
@@ -156,8 +160,8 @@ impl<T> Walk<T> {
         let strand = self.strands.get_mut(index)?;
         let row = strand.rows.pop_front()?;
         let telling = match strand.reason {
-            Reason::Has if row.removed => Telling::Left(vec![strand.channel.clone()]),
-            Reason::Has | Reason::Gained(_) => Telling::Seen,
+            Reason::Has(_) if row.removed => Telling::Left(vec![strand.channel.clone()]),
+            Reason::Has(_) | Reason::Gained(_) => Telling::Seen,
             Reason::Lost(_) => Telling::Lost,
         };
         self.queue(index);

@@ -110,6 +110,8 @@ impl From<tidegate_store::Error> for Error {
             Store::NoDatabase(name) => Self::NoDatabase(name),
             Store::DatabaseExists(name) => Self::DatabaseExists(name),
             Store::Conflict => Self::Conflict,
+            // Judged again and again, and outdated each time.
+            Store::Outdated => Self::Overloaded,
             Store::MissingStub { name } => Self::MissingStub { id: String::new(), name },
             Store::Overloaded => Self::Overloaded,
             Store::Failed(error) => match &*error {
@@ -117,6 +119,7 @@ impl From<tidegate_store::Error> for Error {
                 Store::Storage(storage) => Self::of_storage(storage).unwrap_or(Self::Store(Store::Failed(error))),
                 Store::DatabaseExists(_)
                 | Store::Conflict
+                | Store::Outdated
                 | Store::MissingStub { .. }
                 | Store::Overloaded
                 | Store::Failed(_)

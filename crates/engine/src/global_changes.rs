@@ -101,7 +101,7 @@ impl Inner {
         let edits = ids.into_iter().zip(winners).map(|(id, winner)| {
             let parent = winner.map(|winner| winner.rev);
             let history = History::Edit { parent, canonical: canonical.clone() };
-            Edit { id, history, deleted: false, members: Bytes::new(), attachments: Vec::new() }
+            Edit { id, history, deleted: false, members: Bytes::new(), attachments: Vec::new(), assignment: None }
         });
         for written in database.edit(edits.collect()).await? {
             written?;

@@ -88,7 +88,7 @@ impl Inner {
         let history = History::Edit { parent: Some(winner.rev), canonical };
         // Attachments stay with the document, or its user's sessions would cost its picture.
         let attachments = body.attachments.iter().map(crate::write::carried).collect();
-        let edit = Edit { id, history, deleted: false, members, attachments };
+        let edit = Edit { id, history, deleted: false, members, attachments, assignment: None };
         users.edit(vec![edit]).await?.into_iter().try_for_each(|written| written.map(|_| ()))?;
         Ok(())
     }

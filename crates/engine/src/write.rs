@@ -108,7 +108,7 @@ impl Database {
                 .ok_or_else(|| Error::MissingStub { id: id.to_string(), name: attachment.name.clone() }),
         };
         let attachments = attachments.into_iter().map(resolve).collect::<Result<_, _>>()?;
-        Ok(Edit { id, history: placement, deleted, members, attachments })
+        Ok(Edit { id, history: placement, deleted, members, attachments, assignment: None })
     }
 
     /// The attachments that stubs of this revision may refer to: those of its nearest ancestor that can be read.

@@ -8,7 +8,7 @@ use crate::{
     keys::{self, Keys},
     news::{Event, News},
     record::Meta,
-    settings,
+    settings::{self, Documents},
 };
 use bytes::Bytes;
 use std::{
@@ -189,7 +189,8 @@ impl Catalog {
         }
         transaction.commit().await?;
         self.count.fetch_add(1, Ordering::Relaxed);
-        let database = self.keep(name, number, &meta);
+        let documents = Documents::load(&self.kv.snapshot()?, Keys::new(number)).await?;
+        let database = self.keep(name, number, (&meta, documents));
         self.news.tell(name, Event::Created);
         Ok(database)
     }
@@ -230,13 +231,14 @@ impl Catalog {
         let number = decode_number(&entry)?;
         let meta = snapshot.get(&Keys::new(number).meta()).await?;
         let meta = Meta::decode(&meta.ok_or(Corrupt { record: "database", what: "missing" })?)?;
+        let documents = Documents::load(&snapshot, Keys::new(number)).await?;
         self.clear_uploads(number).await?;
-        Ok(self.keep(name, number, &meta))
+        Ok(self.keep(name, number, (&meta, documents)))
     }
 
-    fn keep(&self, name: &DbName, number: u32, meta: &Meta) -> Database {
+    fn keep(&self, name: &DbName, number: u32, state: (&Meta, Documents)) -> Database {
         let (kv, tasks, news) = (self.kv.clone(), self.tasks.clone(), Arc::clone(&self.news));
-        let inner = Inner::new(name.clone(), number, meta, Surroundings { kv, tasks, news });
+        let inner = Inner::new(name.clone(), number, state, Surroundings { kv, tasks, news });
         let database = Database(Arc::new(inner));
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), database.clone());
         database

@@ -4,7 +4,7 @@ use crate::{Database, Error, all_docs::Order, database::Published, record::Chang
 use std::{ops::ControlFlow, sync::Arc};
 use tidegate_kv::Direction;
 use tidegate_revtree::Tree;
-use tidegate_types::{DocId, Rev, Seq};
+use tidegate_types::{Channel, DocId, Rev, Seq};
 use tokio::sync::watch;
 
 /// A document's latest change.
@@ -22,6 +22,17 @@ pub struct Change {
     pub others: Vec<Rev>,
     /// Under which the winner's body is stored.
     pub winner_body: Option<Seq>,
+    /// Whom it reaches, in a database with channels; told of latest changes alone.
+    pub reach: Option<Arc<Reach>>,
+}
+
+/// Whom a change reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The channels that the document is in now; sorted.
+    pub channels: Vec<Channel>,
+    /// Those that it left by the change; sorted.
+    pub left: Vec<Channel>,
 }
 
 /// Follows a database from a sequence on. It is subscribed from the moment it is made, so a change between the last
@@ -50,6 +61,7 @@ impl Change {
             winner: winner.rev.clone(),
             others: others.iter().map(|node| node.rev.clone()).collect(),
             winner_body: winner.body.stored(),
+            reach: None,
         })
     }
 }
@@ -124,6 +136,19 @@ impl Feed {
     /// Goes on from `since`, a later sequence: what lies between was read otherwise.
     pub fn skip_to(&mut self, since: Seq) {
         self.since = self.since.max(since);
+    }
+
+    /// The next changes if all of them are in memory, where it is known whom they reach; at most `limit`. `None` if the
+    /// feed has fallen behind.
+    pub fn recent(&mut self, limit: usize) -> Option<Vec<Arc<Change>>> {
+        let until = self.published.borrow_and_update().seq;
+        let changes = self.database.0.ring_after(self.since, limit)?;
+        self.since = match changes.last() {
+            Some(last) if changes.len() == limit => last.seq,
+            Some(last) => last.seq.max(until),
+            None => self.since.max(until),
+        };
+        Some(changes)
     }
 
     /// The next changes, at most `limit`; none if it has caught up.

@@ -1,6 +1,7 @@
 //! Bytes in records: variable-length integers, length-prefixed text, revisions.
 
 use crate::Corrupt;
+use std::str::FromStr;
 use tidegate_types::{Digest, Rev};
 
 /// Takes a record apart from front to back.
@@ -68,6 +69,11 @@ impl<'a> Reader<'a> {
     pub(crate) fn text(&mut self) -> Result<&'a str, Corrupt> {
         let bytes = self.sized()?;
         str::from_utf8(bytes).map_err(|_invalid| self.corrupt("text is not UTF-8"))
+    }
+
+    /// A text that is legal as something.
+    pub(crate) fn parsed<T: FromStr>(&mut self, what: &'static str) -> Result<T, Corrupt> {
+        self.text()?.parse().map_err(|_invalid| self.corrupt(what))
     }
 
     pub(crate) fn rev(&mut self) -> Result<Rev, Corrupt> {

@@ -15,10 +15,10 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 use tidegate_kv::{KeyRange, Transaction};
-use tidegate_types::Seq;
+use tidegate_types::{Principal, Seq};
 use tokio::sync::oneshot;
 
 /// Proposals that may wait for one database; more are refused with [`Error::Overloaded`].
@@ -64,6 +64,25 @@ struct Group {
     cleared: Vec<KeyRange>,
     meta: Meta,
     changes: Vec<Arc<Change>>,
+    touched: Vec<Principal>,
+    recent: Recent,
+    rules: RulesNow,
+}
+
+/// What becomes of the changes in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recent {
+    Kept,
+    /// Something happened that none of them tells.
+    Forgotten,
+}
+
+/// By which rules edits have to be judged.
+#[derive(Clone, Copy, Debug)]
+struct RulesNow {
+    channels: bool,
+    version: u64,
+    changed: bool,
 }
 
 /// One write of a draft.
@@ -77,6 +96,13 @@ pub(crate) struct Draft<'g> {
     group: &'g Group,
     writes: Vec<Write>,
     changes: Vec<Arc<Change>>,
+    touched: Vec<Principal>,
+    recent: Recent,
+    rules_changed: bool,
+    /// Whether the database has channels.
+    pub(crate) channels: bool,
+    /// The version of the rules that edits have to be judged by.
+    pub(crate) rules_version: u64,
     /// The database's counters and settings, to be changed in place.
     pub(crate) meta: Meta,
 }
@@ -117,6 +143,21 @@ impl Draft<'_> {
         self.meta.update_seq
     }
 
+    /// A principal's grants change.
+    pub(crate) fn touch(&mut self, principal: Principal) {
+        self.touched.push(principal);
+    }
+
+    /// Something happens that feeds have to look up.
+    pub(crate) fn forget_recent(&mut self) {
+        self.recent = Recent::Forgotten;
+    }
+
+    /// The rules change: edits that were judged by those of before are outdated from here on.
+    pub(crate) fn change_rules(&mut self) {
+        self.rules_changed = true;
+    }
+
     /// Tells the feeds, once it is durable.
     pub(crate) fn announce(&mut self, change: Change) {
         self.changes.push(Arc::new(change));
@@ -124,15 +165,27 @@ impl Draft<'_> {
 }
 
 impl Group {
-    fn new(meta: Meta, base: HashMap<Key, Option<Value>>) -> Self {
-        Self { base, writes: BTreeMap::new(), cleared: Vec::new(), meta, changes: Vec::new() }
+    fn new(meta: Meta, base: HashMap<Key, Option<Value>>, rules: RulesNow) -> Self {
+        let (cleared, changes, touched) = (Vec::new(), Vec::new(), Vec::new());
+        Self { base, writes: BTreeMap::new(), cleared, meta, changes, touched, recent: Recent::Kept, rules }
     }
 
     fn run<T>(&mut self, apply: &Apply<T>) -> Result<T, Stop> {
         let meta = self.meta.clone();
-        let mut draft = Draft { group: self, writes: Vec::new(), changes: Vec::new(), meta };
+        let RulesNow { channels, version: rules_version, .. } = self.rules;
+        let mut draft = Draft {
+            group: self,
+            writes: Vec::new(),
+            changes: Vec::new(),
+            touched: Vec::new(),
+            recent: Recent::Kept,
+            rules_changed: false,
+            channels,
+            rules_version,
+            meta,
+        };
         let outcome = apply(&mut draft)?;
-        let Draft { writes, changes, meta, .. } = draft;
+        let Draft { writes, changes, meta, touched, recent, rules_changed, .. } = draft;
         for write in writes {
             match write {
                 Write::Set(key, value) => drop(self.writes.insert(key, value)),
@@ -140,6 +193,14 @@ impl Group {
             }
         }
         self.changes.extend(changes);
+        self.touched.extend(touched);
+        if recent == Recent::Forgotten {
+            self.recent = recent;
+        }
+        if rules_changed {
+            self.rules.version += 1;
+            self.rules.changed = true;
+        }
         self.meta = meta;
         Ok(outcome)
     }
@@ -338,14 +399,18 @@ impl Inner {
         let values = transaction.get_many(&keys).await?;
         let base: HashMap<_, _> = keys.into_iter().zip(values).collect();
         let meta = base.get(&meta_key).and_then(Option::as_ref).ok_or_else(|| self.gone())?;
-        Ok(Group::new(Meta::decode(meta)?, base))
+        let channels = self.has_channels.load(Ordering::Acquire);
+        let rules = RulesNow { channels, version: self.rules_version.load(Ordering::Acquire), changed: false };
+        Ok(Group::new(Meta::decode(meta)?, base, rules))
     }
 
     async fn write(&self, mut transaction: Transaction, group: Group) -> Result<(), Error> {
         if group.writes.is_empty() && group.cleared.is_empty() {
             return Ok(());
         }
-        let Group { writes, cleared, meta, changes, .. } = group;
+        let Group { writes, cleared, meta, changes, touched, recent, rules, .. } = group;
+        // Before it can be read: whoever reads what was granted, or taken away, knows that what it knew is stale.
+        self.touch(touched, meta.update_seq);
         cleared.into_iter().for_each(|range| transaction.delete_range(range));
         for (key, value) in writes {
             match value {
@@ -355,7 +420,10 @@ impl Inner {
         }
         transaction.put(self.keys.meta(), meta.encode());
         transaction.commit().await?;
-        self.publish(meta.update_seq, changes);
+        if rules.changed {
+            self.rules_version.store(rules.version, Ordering::Release);
+        }
+        self.publish(meta.update_seq, changes, recent);
         Ok(())
     }
 }

@@ -1,20 +1,22 @@
 //! The handle of one database.
 
 use crate::{
-    Change, Error,
-    commit::Queue,
+    Change, Error, Standing,
+    commit::{Queue, Recent},
     compact::Progress,
     keys::Keys,
     news::{Event, News},
     record::Meta,
     ring::Ring,
+    settings::Documents,
+    touched::Touched,
 };
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use tidegate_kv::{Kv, Snapshot};
-use tidegate_types::{DbName, DocKind, Seq};
+use tidegate_types::{DbName, DocKind, Principal, Seq};
 use tokio::sync::{RwLock, watch};
 use tokio_util::task::TaskTracker;
 
@@ -31,8 +33,11 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) queue: Queue,
     pub(crate) compaction: Progress,
-    /// Counts changes of settings and design documents.
+    /// Counts changes of settings and design documents. Only the committer changes it.
     pub(crate) rules_version: AtomicU64,
+    /// Whether its documents are in channels.
+    pub(crate) has_channels: AtomicBool,
+    touched: Mutex<Touched>,
     pub(crate) published: watch::Sender<Published>,
     /// Held while a part of an upload is written: a deletion waits for it.
     pub(crate) uploading: RwLock<()>,
@@ -79,8 +84,9 @@ pub struct DatabaseInfo {
 }
 
 impl Inner {
-    pub(crate) fn new(name: DbName, number: u32, meta: &Meta, surroundings: Surroundings) -> Self {
-        let Surroundings { kv, tasks, news } = surroundings;
+    pub(crate) fn new(name: DbName, number: u32, (meta, documents): (&Meta, Documents), around: Surroundings) -> Self {
+        let Surroundings { kv, tasks, news } = around;
+        let has_channels = documents == Documents::InChannels;
         let mut ring = Ring::default();
         ring.reset(meta.update_seq);
         let (published, _) = watch::channel(Published { seq: meta.update_seq, deleted: false });
@@ -94,6 +100,8 @@ impl Inner {
             queue: Queue::default(),
             compaction: Progress::default(),
             rules_version: AtomicU64::new(0),
+            has_channels: AtomicBool::new(has_channels),
+            touched: Mutex::default(),
             published,
             uploading: RwLock::new(()),
             news,
@@ -134,8 +142,14 @@ impl Inner {
         }
     }
 
+    pub(crate) fn touch(&self, principals: Vec<Principal>, seq: Seq) {
+        if !principals.is_empty() {
+            self.touched.lock().unwrap_or_else(PoisonError::into_inner).touch(principals, seq);
+        }
+    }
+
     /// Tells the feeds of a commit. Nobody listening costs next to nothing.
-    pub(crate) fn publish(&self, seq: Seq, changes: Vec<Arc<Change>>) {
+    pub(crate) fn publish(&self, seq: Seq, changes: Vec<Arc<Change>>, recent: Recent) {
         if changes.iter().any(|change| change.id.kind() == DocKind::Design) {
             self.rules_version.fetch_add(1, Ordering::Release);
         }
@@ -143,7 +157,7 @@ impl Inner {
             self.news.tell(&self.name, Event::Updated);
         }
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.published.receiver_count() == 0 {
+        if self.published.receiver_count() == 0 || recent == Recent::Forgotten {
             ring.reset(seq);
         } else {
             ring.extend(changes);
@@ -170,6 +184,18 @@ impl Database {
     /// Random; tells a database from another of the same name.
     pub fn uuid(&self) -> [u8; 8] {
         self.0.uuid
+    }
+
+    /// Whether its documents are in channels.
+    pub fn has_channels(&self) -> bool {
+        self.0.has_channels.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing has changed of what a user was found to be allowed. To be asked after the snapshot was taken that
+    /// is read: what it holds has been judged then.
+    pub fn is_current(&self, standing: &Standing) -> bool {
+        let touched = self.0.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.is_current(&standing.depends_on, standing.at)
     }
 
     /// Its counters and settings.

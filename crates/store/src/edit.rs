@@ -1,7 +1,8 @@
 //! Writing one revision of a document.
 
 use crate::{
-    Attachment, AttachmentDigest, Change, Database, Encoding, Error, Staged,
+    Assignment, Attachment, AttachmentDigest, Change, Database, Encoding, Error, Staged,
+    assignment::{self, Former},
     commit::{Draft, Proposal, Stop},
     keys::Keys,
     record::{AttachmentRecord, BodyRecord, ChangeRecord, DocumentRecord},
@@ -9,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use tidegate_revtree::{Merge, Tree};
-use tidegate_types::{Digest, DocId, Rev, Seq};
+use tidegate_types::{Channel, Digest, DocId, Rev, Seq};
 
 /// A revision to be written.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Edit {
     pub members: Bytes,
     /// All its attachments: what isn't here is gone.
     pub attachments: Vec<NewAttachment>,
+    /// What was decided on it; needed in a database with channels, and not looked at in others.
+    pub assignment: Option<Assignment>,
 }
 
 /// Where a revision stands in the history of its document.
@@ -113,6 +116,7 @@ fn staged_blobs(edit: &Edit) -> Vec<Staged> {
 
 fn propose(keys: Keys, edit: Edit) -> Proposal<Written> {
     let mut reads = vec![keys.document(edit.id.as_str())];
+    reads.extend(edit.assignment.iter().map(|_| keys.departure(&edit.id, &Channel::all())));
     for attachment in &edit.attachments {
         reads.push(keys.attachment(&attachment.digest));
         reads.extend(attachment.content.iter().filter(|staged| staged.is_blob()).map(|staged| staged.upload_key(keys)));
@@ -153,8 +157,8 @@ fn apply(
     draft: &mut Draft<'_>,
 ) -> Result<Written, Stop> {
     let known = load(keys, &edit.id, draft)?;
-    let before = known.as_ref().and_then(|record| record.tree.winner()).map(|winner| winner.deleted);
     let mut record = known.unwrap_or_default();
+    let former = Former::of(keys, (&edit.id, &record), draft)?;
     let path = path_of(&record.tree, edit, foreseen)?;
     let Some(rev) = path.first().cloned() else { return Err(Error::Conflict.into()) };
     let seq = draft.meta.update_seq.next();
@@ -167,10 +171,14 @@ fn apply(
             return Ok(Written { rev, seq: None });
         }
         Merge::Ancestors => forget_content(keys, edit, draft)?,
-        Merge::New => put_body(keys, edit, &rev, seq, draft)?,
+        Merge::New => {
+            let parent = path.get(1).and_then(|parent| record.tree.get(parent)?.body.stored());
+            assignment::put(keys, edit, (seq, parent), former.as_ref(), draft)?;
+            put_body(keys, edit, &rev, seq, draft)?;
+        }
     }
     release_bodies(keys, &stemmed, draft)?;
-    put_document(keys, &edit.id, record, before, draft);
+    put_document(keys, &edit.id, record, former.as_ref(), draft)?;
     Ok(Written { rev, seq: Some(seq) })
 }
 
@@ -204,32 +212,32 @@ fn is_path(revs: &[Rev]) -> bool {
     follow && !revs.is_empty()
 }
 
-/// Writes a document's record and its row in the sequence index, under the next sequence. `before` is whether it was
-/// deleted before; `None` if it is new. An empty tree takes the document away.
+/// Writes a document's record and its row in the sequence index, under the next sequence. `former` is what it was;
+/// `None` if it is new. An empty tree takes the document away.
 pub(crate) fn put_document(
     keys: Keys,
     id: &DocId,
     mut record: DocumentRecord,
-    before: Option<bool>,
+    former: Option<&Former>,
     draft: &mut Draft<'_>,
-) {
-    if before.is_some() {
+) -> Result<(), Stop> {
+    if former.is_some() {
         draft.delete(keys.sequence(record.seq));
     }
     let seq = draft.take_seq();
     record.seq = seq;
     let after = record.tree.winner().map(|winner| winner.deleted);
-    count(draft, before, after);
+    count(draft, former.map(|former| former.deleted), after);
     let key = keys.document(id.as_str());
-    let Some(bytes) = record.encode() else {
+    let (Some(bytes), Some(mut change)) = (record.encode(), Change::of(seq, id, &record.tree)) else {
         draft.delete(key);
-        return;
+        return assignment::leave(keys, former, seq, draft);
     };
     draft.put(key, bytes);
-    if let Some(change) = Change::of(seq, id, &record.tree) {
-        draft.put(keys.sequence(seq), ChangeRecord::encode(&change));
-        draft.announce(change);
-    }
+    draft.put(keys.sequence(seq), ChangeRecord::encode(&change));
+    change.reach = assignment::settle(keys, former, (&record, &change), draft)?;
+    draft.announce(change);
+    Ok(())
 }
 
 /// Moves a document between the counters of the live and of the deleted.
@@ -307,6 +315,9 @@ pub(crate) fn release_bodies(keys: Keys, seqs: &[Seq], draft: &mut Draft<'_>) ->
         draft.meta.body_bytes = draft.meta.body_bytes.saturating_sub(bytes.len() as u64);
         draft.delete(key);
     }
+    if draft.channels {
+        seqs.iter().for_each(|seq| draft.delete(keys.assignment(*seq)));
+    }
     draft.fetch(digests.iter().map(|digest| keys.attachment(digest)))?;
     digests.iter().try_for_each(|digest| release_attachment(keys, digest, draft))
 }
@@ -342,7 +353,7 @@ mod tests {
             stored_length: 1,
         });
         let (id, attachments) = ("d".parse().unwrap(), attachments.collect());
-        Edit { id, history, deleted: false, members: Bytes::new(), attachments }
+        Edit { id, history, deleted: false, members: Bytes::new(), attachments, assignment: None }
     }
 
     fn id_of(parent: &str, canonical: &str, attachments: &[(&str, u8)]) -> String {

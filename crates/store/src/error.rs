@@ -15,6 +15,9 @@ pub enum Error {
     /// The edit isn't made on a current leaf: read again, then try again.
     #[error("document update conflict")]
     Conflict,
+    /// The edit was judged by other rules than those of now: have it judged again.
+    #[error("the edit was judged by rules that have changed")]
+    Outdated,
     /// A stub names an attachment that the parent revision hasn't got.
     #[error("no attachment {name} to refer to")]
     MissingStub {

@@ -4,11 +4,12 @@
 //! cleared, `D number tag …` the data of a database. Within a database, bodies and the sequence index are appended to, and only the document record
 //! lands at a random place. Scopes (who may write what) are the same prefixes.
 
-use crate::record::AttachmentDigest;
+use crate::{Corrupt, Grant, Granted, PrincipalKind, record::AttachmentDigest};
 use bytes::Bytes;
 use std::ops::Bound;
+use std::str::FromStr;
 use tidegate_kv::KeyRange;
-use tidegate_types::{DbName, Seq};
+use tidegate_types::{Channel, DbName, DocId, Principal, PrincipalName, Seq};
 
 const CATALOG: u8 = b'C';
 const TRASH: u8 = b'T';
@@ -75,6 +76,18 @@ impl Keys {
     const CHUNK: u8 = b'c';
     const UPLOAD: u8 = b'u';
     const SETTING: u8 = b'p';
+    const ASSIGNMENT: u8 = b'q';
+    const CHANNEL_ROW: u8 = b'k';
+    const DEPARTURE: u8 = b'h';
+    const EXPIRY: u8 = b'e';
+    const GRANT: u8 = b'g';
+    const PRINCIPAL: u8 = b'r';
+
+    const USER: u8 = b'u';
+    const ROLE: u8 = b'r';
+    const CHANNEL: u8 = b'c';
+    /// Stands in no text.
+    const END_OF_TEXT: u8 = 0xff;
 
     pub(crate) fn new(number: u32) -> Self {
         let [a, b, c, d] = number.to_be_bytes();
@@ -163,6 +176,134 @@ impl Keys {
         Some(Seq::new(u64::from_be_bytes(number)))
     }
 
+    /// What was decided on the revision whose body has this sequence.
+    pub(crate) fn assignment(&self, seq: Seq) -> Vec<u8> {
+        self.key(Self::ASSIGNMENT, &seq.get().to_be_bytes())
+    }
+
+    pub(crate) fn assignments(&self) -> KeyRange {
+        KeyRange::prefix(self.key(Self::ASSIGNMENT, &[]))
+    }
+
+    pub(crate) fn channel_row(&self, channel: &Channel, seq: Seq) -> Vec<u8> {
+        let seq = seq.get().to_be_bytes();
+        self.key(Self::CHANNEL_ROW, &[channel.as_str().as_bytes(), &[Self::END_OF_TEXT], &seq].concat())
+    }
+
+    /// The rows of a channel after `after` up to and including `until`.
+    pub(crate) fn channel_rows(&self, channel: &Channel, after: Seq, until: Seq) -> KeyRange {
+        let (start, end) = (self.channel_row(channel, after), self.channel_row(channel, until));
+        KeyRange { start: Bound::Excluded(start), end: Bound::Included(end) }
+    }
+
+    /// The rows of all channels.
+    pub(crate) fn channel_rows_all(&self) -> KeyRange {
+        KeyRange::prefix(self.key(Self::CHANNEL_ROW, &[]))
+    }
+
+    /// The channel and the sequence in the key of a row.
+    pub(crate) fn channel_row_in(&self, key: &[u8]) -> Option<(Channel, Seq)> {
+        let (rest, seq) = key.get(self.prefix.len() + 1..)?.split_last_chunk()?;
+        let channel = str::from_utf8(rest.strip_suffix(&[Self::END_OF_TEXT])?).ok()?.parse().ok()?;
+        Some((channel, Seq::new(u64::from_be_bytes(*seq))))
+    }
+
+    /// Where it stands by which sequence a document left a channel.
+    pub(crate) fn departure(&self, id: &DocId, channel: &Channel) -> Vec<u8> {
+        let (id, channel) = (id.as_str().as_bytes(), channel.as_str().as_bytes());
+        self.key(Self::DEPARTURE, &[id, &[Self::END_OF_TEXT], channel].concat())
+    }
+
+    pub(crate) fn departures(&self) -> KeyRange {
+        KeyRange::prefix(self.key(Self::DEPARTURE, &[]))
+    }
+
+    /// The sequence that stands there.
+    pub(crate) fn departed_at(&self, value: &[u8]) -> Option<Seq> {
+        Some(Seq::new(u64::from_be_bytes(value.try_into().ok()?)))
+    }
+
+    /// That a document expires, at a time in seconds since 1970.
+    pub(crate) fn expiry(&self, at_s: u64, id: &DocId) -> Vec<u8> {
+        self.key(Self::EXPIRY, &[at_s.to_be_bytes().as_slice(), id.as_str().as_bytes()].concat())
+    }
+
+    /// What expires up to and including a time.
+    pub(crate) fn expiries(&self, until_s: u64) -> KeyRange {
+        let end = self.key(Self::EXPIRY, &until_s.saturating_add(1).to_be_bytes());
+        KeyRange { start: Bound::Included(self.key(Self::EXPIRY, &[])), end: Bound::Excluded(end) }
+    }
+
+    /// The time and the document in the key of an expiry.
+    pub(crate) fn expiry_in(&self, key: &[u8]) -> Option<(u64, DocId)> {
+        let (at, id) = key.get(self.prefix.len() + 1..)?.split_first_chunk()?;
+        Some((u64::from_be_bytes(*at), str::from_utf8(id).ok()?.parse().ok()?))
+    }
+
+    fn principal_text(principal: &Principal) -> Vec<u8> {
+        let (kind, name) = match principal {
+            Principal::User(name) => (Self::USER, name),
+            Principal::Role(name) => (Self::ROLE, name),
+        };
+        [&[kind], name.as_str().as_bytes()].concat()
+    }
+
+    pub(crate) fn principal(&self, principal: &Principal) -> Vec<u8> {
+        self.key(Self::PRINCIPAL, &Self::principal_text(principal))
+    }
+
+    /// The principals of a kind whose names come after `after`.
+    pub(crate) fn principals(&self, kind: PrincipalKind, after: &str) -> KeyRange {
+        let kind = match kind {
+            PrincipalKind::User => Self::USER,
+            PrincipalKind::Role => Self::ROLE,
+        };
+        let start = self.key(Self::PRINCIPAL, &[&[kind], after.as_bytes()].concat());
+        KeyRange { start: Bound::Excluded(start), end: Bound::Excluded(self.key(Self::PRINCIPAL, &[kind + 1])) }
+    }
+
+    /// All principals.
+    pub(crate) fn principals_all(&self) -> KeyRange {
+        KeyRange::prefix(self.key(Self::PRINCIPAL, &[]))
+    }
+
+    /// The name in a principal's key.
+    pub(crate) fn principal_in(&self, key: &[u8]) -> Result<PrincipalName, Corrupt> {
+        text_in(key.get(self.prefix.len() + 2..), "principal")
+    }
+
+    pub(crate) fn grant(&self, grant: &Grant) -> Vec<u8> {
+        let (kind, text) = match &grant.what {
+            Granted::Channel(channel) => (Self::CHANNEL, channel.as_str()),
+            Granted::Role(role) => (Self::ROLE, role.as_str()),
+        };
+        [self.grants_prefix(&grant.to).as_slice(), &[kind], text.as_bytes()].concat()
+    }
+
+    fn grants_prefix(&self, to: &Principal) -> Vec<u8> {
+        [self.key(Self::GRANT, &Self::principal_text(to)).as_slice(), &[Self::END_OF_TEXT]].concat()
+    }
+
+    /// What was granted to a principal.
+    pub(crate) fn grants(&self, to: &Principal) -> KeyRange {
+        KeyRange::prefix(self.grants_prefix(to))
+    }
+
+    /// What was granted to all.
+    pub(crate) fn grants_all(&self) -> KeyRange {
+        KeyRange::prefix(self.key(Self::GRANT, &[]))
+    }
+
+    /// What a key of [`Keys::grants`] grants.
+    pub(crate) fn granted_in(&self, to: &Principal, key: &[u8]) -> Result<Granted, Corrupt> {
+        let rest = key.get(self.grants_prefix(to).len()..).and_then(<[u8]>::split_first);
+        match rest {
+            Some((&Self::CHANNEL, text)) => Ok(Granted::Channel(text_in(Some(text), "grant")?)),
+            Some((&Self::ROLE, text)) => Ok(Granted::Role(text_in(Some(text), "grant")?)),
+            Some(_) | None => Err(Corrupt { record: "grant", what: "illegal key" }),
+        }
+    }
+
     pub(crate) fn attachment(&self, digest: &AttachmentDigest) -> Vec<u8> {
         self.key(Self::ATTACHMENT, digest.as_bytes())
     }
@@ -207,6 +348,12 @@ impl Keys {
     pub(crate) fn blob_in(&self, key: &[u8]) -> Option<u128> {
         Some(u128::from_be_bytes(key.get(self.prefix.len() + 1..)?.try_into().ok()?))
     }
+}
+
+/// What stands in a key as text.
+fn text_in<T: FromStr>(bytes: Option<&[u8]>, record: &'static str) -> Result<T, Corrupt> {
+    let text = bytes.and_then(|bytes| str::from_utf8(bytes).ok()?.parse().ok());
+    text.ok_or(Corrupt { record, what: "illegal key" })
 }
 
 /// A key as the storage takes it.

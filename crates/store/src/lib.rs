@@ -9,10 +9,12 @@
 //! on disk and `keys` where.
 
 mod all_docs;
+mod assignment;
 mod attachment;
 mod backup;
 mod catalog;
 mod changes;
+mod channel_index;
 mod check;
 mod codec;
 mod commit;
@@ -20,35 +22,44 @@ mod compact;
 mod database;
 mod edit;
 mod error;
+mod expiry;
+mod grants;
 mod keys;
 mod local;
 mod news;
+mod principals;
 mod purge;
 mod read;
 mod record;
 mod repair;
 mod ring;
 mod settings;
+mod touched;
 mod upload;
 mod usage;
 
 pub use all_docs::{DocRange, DocRow, Listing, Order};
+pub use assignment::{Assignment, Grant, Granted};
 pub use attachment::AttachmentReader;
 pub use backup::{Backup, BackupHead, BackupSummary, Damage, Decoder, Item, RestoreError, restore};
 pub use catalog::Store;
-pub use changes::{Change, Feed, FeedEnd};
+pub use changes::{Change, Feed, FeedEnd, Reach};
+pub use channel_index::Assigned;
 pub use check::{Counter, Inconsistency};
 pub use compact::Compaction;
 pub use database::{Database, DatabaseInfo};
 pub use edit::{Edit, History, NewAttachment, Revpos, Written};
 pub use error::{Corrupt, Error};
+pub use grants::Standing;
 pub use local::LocalDocument;
 pub use news::{Event, News};
+pub use principals::{PrincipalKind, PrincipalState, PrincipalWrite, Replaces};
 pub use purge::Purged;
 pub use read::{Body, DocumentState, Reader, Winner};
 #[doc(hidden)]
 pub use record::rewrite_as_each;
 pub use record::{Attachment, AttachmentDigest, Encoding};
 pub use repair::Repair;
+pub use settings::Documents;
 pub use upload::{Staged, Upload};
 pub use usage::Usage;

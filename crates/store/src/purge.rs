@@ -2,6 +2,7 @@
 
 use crate::{
     Database, Error,
+    assignment::Former,
     commit::{Draft, Proposal, Stop},
     edit::{load, put_document, release_bodies},
     keys::Keys,
@@ -35,12 +36,12 @@ impl Database {
 
 fn apply(keys: Keys, id: &DocId, revs: &[Rev], draft: &mut Draft<'_>) -> Result<Purged, Stop> {
     let Some(mut record) = load(keys, id, draft)? else { return Ok(Purged { id: id.clone(), revs: Vec::new() }) };
-    let before = record.tree.winner().map(|winner| winner.deleted);
+    let former = Former::of(keys, (id, &record), draft)?;
     let purge = record.tree.purge(revs);
     if !purge.revs.is_empty() {
         release_bodies(keys, &purge.bodies, draft)?;
         draft.meta.purge_seq += 1;
-        put_document(keys, id, record, before, draft);
+        put_document(keys, id, record, former.as_ref(), draft)?;
     }
     Ok(Purged { id: id.clone(), revs: purge.revs })
 }

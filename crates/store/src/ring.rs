@@ -48,7 +48,8 @@ mod tests {
     fn change(seq: u64) -> Arc<Change> {
         let id = format!("d{seq}").parse().unwrap();
         let winner = "1-a".parse().unwrap();
-        Arc::new(Change { seq: Seq::new(seq), id, deleted: false, winner, others: Vec::new(), winner_body: None })
+        let (seq, others) = (Seq::new(seq), Vec::new());
+        Arc::new(Change { seq, id, deleted: false, winner, others, winner_body: None, reach: None })
     }
 
     fn check(ring: &Ring, since: u64, expected: Option<&[u64]>) {

@@ -4,12 +4,39 @@ use crate::{
     Database, Error, Store,
     codec::Reader as RecordReader,
     commit::Draft,
-    keys::{self, SERVER_SCOPE},
+    keys::{self, Keys, SERVER_SCOPE},
 };
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
+use tidegate_kv::Snapshot;
 
 const VERSION: u8 = 1;
+/// Whether a database's documents are in channels.
+const DOCUMENTS: &str = "documents";
+const IN_CHANNELS: &[u8] = b"in channels";
+
+/// What access to a database's documents goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Documents {
+    /// By the database alone.
+    Alike,
+    /// By the channels they are in.
+    InChannels,
+}
+
+impl Documents {
+    /// The setting that a database with such documents is made with.
+    pub fn setting(self) -> Option<(&'static str, Bytes)> {
+        (self == Self::InChannels).then_some((DOCUMENTS, Bytes::from_static(IN_CHANNELS)))
+    }
+
+    /// As it is set in the database with these keys.
+    pub(crate) async fn load(snapshot: &Snapshot, keys: Keys) -> Result<Self, Error> {
+        let bytes = snapshot.get(&keys.setting(DOCUMENTS)).await?;
+        let setting = bytes.map(|bytes| decode(&bytes)).transpose()?;
+        Ok(if setting.is_some_and(|value| value == IN_CHANNELS) { Self::InChannels } else { Self::Alike })
+    }
+}
 
 impl Database {
     /// The setting of this name.
@@ -29,11 +56,21 @@ impl Database {
         let (key, value) = (self.0.keys.setting(name), encode(value));
         let apply = move |draft: &mut Draft<'_>| {
             draft.put(key.clone(), value.clone());
+            draft.change_rules();
             Ok(())
         };
         self.0.propose_one(Vec::new(), Box::new(apply)).await?;
-        self.0.rules_version.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    /// Puts its documents into channels from now on: each edit needs an [`Assignment`](crate::Assignment) then. Those that
+    /// are there already are in none until they are assigned.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn use_channels(&self) -> Result<(), Error> {
+        self.0.has_channels.store(true, Ordering::Release);
+        self.put_setting(DOCUMENTS, IN_CHANNELS).await
     }
 
     /// Grows whenever a setting or a design document has changed: what was made of them before is stale then.

@@ -98,7 +98,7 @@ mod tests {
     fn change(seq: u64, id: &str) -> Change {
         let (id, winner) = (id.parse().unwrap(), "2-b".parse().unwrap());
         let others = vec!["2-a".parse().unwrap()];
-        Change { seq: Seq::new(seq), id, deleted: true, winner, others, winner_body: None }
+        Change { seq: Seq::new(seq), id, deleted: true, winner, others, winner_body: None, reach: None }
     }
 
     fn shared(database: u8, change: &Change, style: Style) -> String {

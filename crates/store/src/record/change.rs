@@ -39,7 +39,7 @@ impl ChangeRecord {
         for _ in 0..count {
             others.push(reader.rev()?);
         }
-        Ok(Change { seq, id, deleted, winner, others, winner_body })
+        Ok(Change { seq, id, deleted, winner, others, winner_body, reach: None })
     }
 }
 
@@ -66,6 +66,7 @@ mod tests {
             winner,
             others: vec!["2-6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b".parse().unwrap(), "1-".parse().unwrap()],
             winner_body: Some(Seq::new(300)),
+            reach: None,
         };
         check(b"\x01\x00\x03doc\xac\x02\x02\x02\x02b\x02\x00kkkkkkkkkkkkkkkk\x01\x01", &live);
         let deleted = Change { deleted: true, others: Vec::new(), winner_body: None, ..live };

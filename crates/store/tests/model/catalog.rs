@@ -37,6 +37,7 @@ fn is_gone(error: &Error) -> bool {
         Error::NoDatabase(_) => true,
         Error::DatabaseExists(_)
         | Error::Conflict
+        | Error::Outdated
         | Error::MissingStub { .. }
         | Error::Overloaded
         | Error::Stopped

@@ -141,6 +141,7 @@ fn change_of(id: &DocId, document: &Document) -> Change {
         winner: winner.clone(),
         others: leaves[1..].iter().map(|(rev, _)| (*rev).clone()).collect(),
         winner_body: node.body.as_ref().map(|body| body.seq),
+        reach: None,
     }
 }
 

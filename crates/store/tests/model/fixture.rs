@@ -105,7 +105,14 @@ pub(crate) fn all_docs() -> DocRange {
 pub(crate) fn edit(id: &str, parent: Option<Rev>, members: &str) -> Edit {
     let canonical = Bytes::from(format!("{{{members}}}"));
     let history = History::Edit { parent, canonical };
-    Edit { id: doc(id), history, deleted: false, members: members.to_owned().into(), attachments: Vec::new() }
+    Edit {
+        id: doc(id),
+        history,
+        deleted: false,
+        members: members.to_owned().into(),
+        attachments: Vec::new(),
+        assignment: None,
+    }
 }
 
 /// A revision made elsewhere; its path newest first.

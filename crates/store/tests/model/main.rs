@@ -5,6 +5,7 @@
 mod attachments;
 mod backup;
 mod catalog;
+mod channels;
 mod compare;
 mod crash;
 mod database;

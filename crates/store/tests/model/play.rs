@@ -205,7 +205,7 @@ impl Play {
             }
         }
         let members = format!("\"n\":{}", plan.body % 8).into();
-        Edit { id, history, deleted: plan.deleted, members, attachments }
+        Edit { id, history, deleted: plan.deleted, members, attachments, assignment: None }
     }
 
     fn history(&mut self, id: &DocId, plan: &EditPlan) -> History {

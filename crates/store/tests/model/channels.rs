@@ -1,0 +1,290 @@
+//! Channels, grants and principals: whoever follows the feed of a user holds in the end what that user may see, whatever
+//! was written, granted, taken away, purged and crashed meanwhile.
+
+use crate::fixture::{Folder, check, doc, edit, name, runtime};
+use proptest::{collection::btree_set, prelude::*};
+use std::collections::{BTreeMap, BTreeSet};
+use tidegate_channels::{Losses, Position, Step as Walked, Telling, Walk};
+use tidegate_store::{
+    Assignment, Change, Database, Documents, Edit, Error, Grant, Granted, History, PrincipalWrite, Reader, Store,
+};
+use tidegate_types::{Channel, DocId, Principal, PrincipalName, Rev, Seq};
+
+const CHANNELS: [&str; 5] = ["a", "b", "c", "!", "*"];
+const DOCUMENTS: u8 = 5;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write(WritePlan),
+    Purge(u8),
+    PutUser(BTreeSet<u8>, bool),
+    DeleteUser,
+    PutRole(BTreeSet<u8>),
+    DeleteRole,
+    /// The client reads so many rows, in pages of so many.
+    Follow(usize, usize),
+    Crash,
+}
+
+#[derive(Clone, Debug)]
+struct WritePlan {
+    document: u8,
+    /// On the winner, or beside it as a conflict.
+    beside: bool,
+    deleted: bool,
+    channels: BTreeSet<u8>,
+    /// To the user, and to its role.
+    grants: BTreeSet<u8>,
+    role_grants: BTreeSet<u8>,
+    role: bool,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let some = |most: u8| btree_set(0..most, 0..3);
+    let few = || prop_oneof![3 => Just(BTreeSet::new()), 1 => btree_set(0u8..3, 1..3)];
+    let plan = (
+        0..DOCUMENTS,
+        prop::bool::weighted(0.15),
+        prop::bool::weighted(0.15),
+        some(4),
+        few(),
+        few(),
+        prop::bool::weighted(0.1),
+    );
+    let write = plan.prop_map(|(document, beside, deleted, channels, grants, role_grants, role)| WritePlan {
+        document,
+        beside,
+        deleted,
+        channels,
+        grants,
+        role_grants,
+        role,
+    });
+    prop_oneof![
+        14 => write.prop_map(Step::Write),
+        1 => (0..DOCUMENTS).prop_map(Step::Purge),
+        5 => (btree_set(0u8..5, 0..3), any::<bool>()).prop_map(|(channels, role)| Step::PutUser(channels, role)),
+        1 => Just(Step::DeleteUser),
+        2 => some(3).prop_map(Step::PutRole),
+        1 => Just(Step::DeleteRole),
+        7 => (0usize..4, 1usize..4).prop_map(|(rows, page)| Step::Follow(rows, page)),
+        1 => Just(Step::Crash),
+    ]
+}
+
+fn channels(numbers: &BTreeSet<u8>) -> Vec<Channel> {
+    numbers.iter().map(|number| CHANNELS[usize::from(*number)].parse().unwrap()).collect()
+}
+
+fn user() -> PrincipalName {
+    "ada".parse().unwrap()
+}
+
+fn role() -> PrincipalName {
+    "nurse".parse().unwrap()
+}
+
+struct Play {
+    folder: Folder,
+    store: Store,
+    db: Database,
+    written: u64,
+    position: Position,
+    holds: BTreeMap<DocId, Rev>,
+    /// Documents that the user could see at some time.
+    seen: BTreeSet<DocId>,
+}
+
+impl Play {
+    async fn new() -> Self {
+        let folder = Folder::new();
+        let store = folder.open().await;
+        let settings = Documents::InChannels.setting().into_iter().collect();
+        let db = store.create_with(&name("db"), 0, settings).await.unwrap();
+        let (written, position) = (0, Position::START);
+        Self { folder, store, db, written, position, holds: BTreeMap::new(), seen: BTreeSet::new() }
+    }
+
+    async fn play(&mut self, step: &Step) {
+        match step {
+            Step::Write(plan) => self.write(plan).await,
+            Step::Purge(number) => self.purge(*number).await,
+            Step::PutUser(granted, with_role) => {
+                let roles = with_role.then(role).into_iter().collect();
+                self.put(Principal::User(user()), granted, roles).await;
+            }
+            Step::DeleteUser => drop(self.db.delete_principal(Principal::User(user())).await.unwrap()),
+            Step::PutRole(granted) => self.put(Principal::Role(role()), granted, Vec::new()).await,
+            Step::DeleteRole => drop(self.db.delete_principal(Principal::Role(role())).await.unwrap()),
+            Step::Follow(rows, page) => self.follow(*rows, *page).await,
+            Step::Crash => self.crash().await,
+        }
+        let visible = self.visible().await;
+        self.seen.extend(visible.into_keys());
+    }
+
+    async fn put(&self, principal: Principal, granted: &BTreeSet<u8>, roles: Vec<PrincipalName>) {
+        let write = PrincipalWrite { channels: channels(granted), roles, ..PrincipalWrite::default() };
+        self.db.put_principal(principal, write).await.unwrap();
+    }
+
+    async fn write(&mut self, plan: &WritePlan) {
+        self.written += 1;
+        let id = format!("d{}", plan.document);
+        let winner = self.db.reader().unwrap().winner(&doc(&id)).await.unwrap();
+        let parent = winner.filter(|winner| !winner.deleted).map(|winner| winner.rev);
+        let members = format!("\"n\":{}", self.written);
+        let mut edit = Edit { deleted: plan.deleted, ..edit(&id, parent, &members) };
+        if plan.beside {
+            edit.history = History::Replicated(vec![format!("1-{:04x}", self.written).parse().unwrap()]);
+        }
+        edit.assignment = Some(self.assignment(plan));
+        let outcome = self.db.edit(vec![edit]).await.unwrap().pop().unwrap();
+        // A tombstone has nothing to stand on where the document isn't there, or is deleted already.
+        assert!(matches!(outcome, Ok(_) | Err(Error::Conflict)), "{outcome:?}");
+    }
+
+    fn assignment(&self, plan: &WritePlan) -> Assignment {
+        let to = |to: Principal, numbers: &BTreeSet<u8>| {
+            let granted = channels(numbers).into_iter().map(Granted::Channel);
+            granted.map(|what| Grant { to: to.clone(), what }).collect::<Vec<_>>()
+        };
+        let (ada, nurse) = (Principal::User(user()), Principal::Role(role()));
+        let mut grants = [to(ada.clone(), &plan.grants), to(nurse, &plan.role_grants)].concat();
+        grants.extend(plan.role.then(|| Grant { to: ada, what: Granted::Role(role()) }));
+        let judged_by = self.db.rules_version();
+        Assignment { channels: channels(&plan.channels), grants, expires_s: None, judged_by }
+    }
+
+    async fn purge(&mut self, number: u8) {
+        let id = doc(&format!("d{number}"));
+        let Some(state) = self.db.reader().unwrap().document(&id).await.unwrap() else { return };
+        let leaves = state.tree.leaves().into_iter().map(|node| node.rev.clone()).collect();
+        self.db.purge(vec![(id, leaves)]).await.unwrap();
+    }
+
+    async fn crash(&mut self) {
+        self.folder.crash();
+        self.store.close().await.unwrap();
+        self.store = self.folder.open().await;
+        self.db = self.store.database(&name("db")).await.unwrap();
+    }
+
+    /// What the user may see, by what the winners of all documents say.
+    async fn visible(&self) -> BTreeMap<DocId, Rev> {
+        let reader = self.db.reader().unwrap();
+        let standing = reader.standing(&user()).await.unwrap();
+        let mut visible = BTreeMap::new();
+        for number in 0..DOCUMENTS {
+            let id = doc(&format!("d{number}"));
+            let Some(winner) = reader.winner(&id).await.unwrap() else { continue };
+            let assigned = reader.assigned(winner.body.unwrap()).await.unwrap();
+            if standing.access.sees(&assigned.channels) {
+                visible.insert(id, winner.rev);
+            }
+        }
+        visible
+    }
+
+    async fn follow(&mut self, limit: usize, page: usize) {
+        let reader = self.db.reader().unwrap();
+        let standing = reader.standing(&user()).await.unwrap();
+        assert!(self.db.is_current(&standing));
+        let mut walk = Walk::new(&standing.access, self.position, standing.at, Losses::Told);
+        for _ in 0..limit {
+            let row = loop {
+                match walk.poll() {
+                    Walked::Read(read) => {
+                        let (rows, more) = reader.channel_rows(&read, page).await.unwrap();
+                        walk.handle_read(&read, rows, more);
+                    }
+                    Walked::Row(row) => break Some(row),
+                    Walked::Done => break None,
+                }
+            };
+            let Some(row) = row else {
+                self.position = self.position.max(Position::at(standing.at));
+                return;
+            };
+            assert!(row.position > self.position, "{:?} after {:?}", row.position, self.position);
+            self.position = row.position;
+            self.obey(&reader, &standing.access, row.about, &row.telling).await;
+        }
+    }
+
+    async fn obey(&mut self, reader: &Reader, access: &tidegate_channels::Access, change: Change, telling: &Telling) {
+        assert!(self.seen.contains(&change.id), "{} was never to be seen", change.id);
+        let winner = reader.winner(&change.id).await.unwrap();
+        let assigned = match winner.as_ref().and_then(|winner| winner.body) {
+            Some(body) => reader.assigned(body).await.unwrap(),
+            None => tidegate_store::Assigned::default(),
+        };
+        let sees = winner.is_some() && access.sees(&assigned.channels);
+        match telling {
+            Telling::Seen => {
+                assert!(sees, "{change:?} can't be seen");
+                assert_eq!(winner.map(|winner| (winner.rev, winner.seq)), Some((change.winner.clone(), change.seq)));
+                self.holds.insert(change.id, change.winner);
+            }
+            Telling::Left(_) | Telling::Lost if !sees => drop(self.holds.remove(&change.id)),
+            Telling::Left(_) | Telling::Lost => {}
+        }
+    }
+}
+
+async fn play(steps: &[Step]) {
+    let mut play = Play::new().await;
+    for step in steps {
+        play.play(step).await;
+    }
+    play.follow(usize::MAX, 2).await;
+    assert_eq!(play.holds, play.visible().await);
+    check(&play.db).await;
+    play.store.close().await.unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #[test]
+    fn what_a_client_holds_in_the_end_is_what_it_may_see(steps in prop::collection::vec(step(), 1..50)) {
+        runtime().block_on(play(&steps));
+    }
+}
+
+/// An edit that was judged before the rules changed, or not at all, isn't written.
+#[test]
+fn edits_judged_by_other_rules_are_outdated() {
+    runtime().block_on(async {
+        let play = Play::new().await;
+        let write = |judged_by: Option<u64>| {
+            let assignment = judged_by.map(|judged_by| Assignment { judged_by, ..Assignment::default() });
+            let edit = Edit { assignment, ..edit("d", None, "") };
+            async { play.db.edit(vec![edit]).await.unwrap().pop().unwrap() }
+        };
+        let before = play.db.rules_version();
+        play.db.put_setting("sync", b"x").await.unwrap();
+        assert!(play.db.rules_version() > before);
+        assert!(matches!(write(None).await, Err(Error::Outdated)));
+        assert!(matches!(write(Some(before)).await, Err(Error::Outdated)));
+        assert!(write(Some(play.db.rules_version())).await.is_ok());
+        assert_eq!(play.db.update_seq(), Seq::new(1));
+    });
+}
+
+/// A standing is stale as soon as what it was made of can't be read any more.
+#[test]
+fn who_is_granted_something_has_a_stale_standing() {
+    runtime().block_on(async {
+        let play = Play::new().await;
+        let standing = async || play.db.reader().unwrap().standing(&user()).await.unwrap();
+        play.put(Principal::User(user()), &[0].into(), vec![role()]).await;
+        let first = standing().await;
+        play.put(Principal::User("bob".parse().unwrap()), &[0].into(), Vec::new()).await;
+        assert!(play.db.is_current(&first));
+        play.put(Principal::Role(role()), &[1].into(), Vec::new()).await;
+        assert!(!play.db.is_current(&first));
+        let second = standing().await;
+        assert!(play.db.is_current(&second) && second.roles.contains_key(&role()));
+        assert!(!first.access.sees(&channels(&[1].into())) && second.access.sees(&channels(&[1].into())));
+    });
+}
