@@ -170,7 +170,7 @@ async fn recovery(plan: &Plan) -> Result<(), Error> {
     }
     let copy = plan.folder.with_extension("copy");
     std::fs::create_dir_all(copy.join("log")).ok();
-    for name in ["FORMAT", "lock", "tree.redb", "large.redb"] {
+    for name in ["FORMAT", "lock", "tree.redb", "tree.sums", "large.redb", "large.sums"] {
         std::fs::copy(plan.folder.join(name), copy.join(name)).ok();
     }
     for entry in std::fs::read_dir(plan.folder.join("log")).into_iter().flatten().flatten() {

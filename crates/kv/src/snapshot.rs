@@ -37,7 +37,8 @@ impl Snapshot {
     /// The value of `key`.
     ///
     /// # Errors
-    /// [`Error::Tree`] when the disk can't be read; [`Error::Closed`] after the store was closed.
+    /// [`Error::Corrupt`] where the disk altered what was written; [`Error::Tree`] when it can't be read;
+    /// [`Error::Closed`] after the store was closed.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         self.view.get(key)
     }

@@ -144,10 +144,8 @@ async fn a_backup_of_an_empty_store_opens() {
 /// What a crash of the process would leave now: the log may be copied while it grows, the tree before it while it doesn't.
 fn copy_store(from: &Path, to: &Path) {
     fs::create_dir_all(to.join("log")).unwrap();
-    for name in ["FORMAT", "lock", "tree.redb", "large.redb"] {
-        if name != "large.redb" || from.join(name).exists() {
-            fs::copy(from.join(name), to.join(name)).unwrap();
-        }
+    for path in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
     }
     let entries = fs::read_dir(from.join("log")).unwrap().map(|entry| entry.unwrap().path());
     for path in entries.filter(|path| path.extension().is_some_and(|extension| extension == "log")) {

@@ -85,9 +85,10 @@ impl Committer {
     }
 
     fn commit_group(&mut self, group: Vec<Request>) {
+        let shared = Arc::clone(&self.shared);
         let bytes = group.iter().map(|request| request.bytes).sum();
         let committed = match self.shared.gate.check() {
-            Ok(()) => guarded(|| self.try_commit(&group)),
+            Ok(()) => guarded(&shared, || self.try_commit(&group)),
             Err(error) => Err(Refused::Failed(chain(&error))),
         };
         match committed {
@@ -171,7 +172,8 @@ impl Committer {
             return;
         }
         let mark = self.log.mark(self.position);
-        let made = guarded(|| {
+        let shared = Arc::clone(&self.shared);
+        let made = guarded(&shared, || {
             self.tree.checkpoint(mark)?;
             Ok(self.log.retire(mark)?)
         });
@@ -191,9 +193,9 @@ impl Committer {
         }
         let health = self.shared.gate.check();
         self.shared.publish(None);
-        let Self { tree, lock, syncer, .. } = self;
+        let Self { tree, lock, syncer, shared, .. } = self;
         drop(syncer);
-        let result = guarded(|| Ok(tree.close()?)).map_err(|refused| match refused {
+        let result = guarded(&shared, || Ok(tree.close()?)).map_err(|refused| match refused {
             Refused::Full(reason) => Error::Full { reason },
             Refused::Failed(reason) => Error::ReadOnly { reason },
         });
@@ -225,9 +227,10 @@ fn settle(log: &mut Log, result: Result<(), Failure>) -> Result<(), Refused> {
 }
 
 /// Runs a step of the committer, for which a panic (of the tree, on damaged pages) is a failure.
-fn guarded<T>(step: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
-    catch_unwind(AssertUnwindSafe(step))
-        .unwrap_or_else(|_| Err(Refused::Failed("the tree's structure is broken".to_owned())))
+fn guarded<T>(shared: &Shared, step: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
+    let broken =
+        || shared.damage.found().map_or_else(|| "the tree's structure is broken".to_owned(), |found| chain(&found));
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| Err(Refused::Failed(broken())))
 }
 
 fn describe(failure: &Failure) -> String {

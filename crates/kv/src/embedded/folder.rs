@@ -6,12 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{log::Mark, segment, segment::sync_dir};
+use super::{log::Mark, segment, segment::sync_dir, upgrade};
 use crate::{Error, error::IoContext};
 
 const FORMAT: &str = "FORMAT";
+const FORMAT_DRAFT: &str = "FORMAT.new";
 const FORMAT_NAME: &str = "tidegate-kv";
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 const LOCK: &str = "lock";
 const TREE: &str = "tree.redb";
 const LOG: &str = "log";
@@ -21,6 +22,7 @@ const LOG: &str = "log";
 pub(crate) struct Folder {
     path: PathBuf,
     lock: Lock,
+    format: u32,
 }
 
 /// Keeps a folder ours until it is dropped.
@@ -45,19 +47,19 @@ impl Folder {
             return Self::create(path, fill);
         }
         let format = path.join(FORMAT);
-        match fs::read_to_string(&format) {
+        let format = match fs::read_to_string(&format) {
             Ok(text) => check_format(path, &text)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(Error::NotAStore { path: path.to_owned() });
             }
             Err(error) => return Err(error).at("read", &format),
-        }
+        };
         let lock = lock(path)?;
         // Whoever made the store may have been killed between naming it, or the folder around it, and syncing that.
         let parent = parent(path)?;
         sync_dir(&parent)?;
         sync_above(&parent);
-        Ok(Self { path: path.to_owned(), lock })
+        Ok(Self { path: path.to_owned(), lock, format })
     }
 
     /// Makes a store at `path`, with a tree that `fill` makes durable, given its path and its mark.
@@ -76,11 +78,11 @@ impl Folder {
         // The lock goes along when the folder is renamed, so nobody gets in between.
         let lock = lock(&draft)?;
         clear(&draft)?;
-        let folder = Self { path: draft, lock };
+        let folder = Self { path: draft, lock, format: FORMAT_VERSION };
         folder.write_files(fill)?;
         fs::rename(&folder.path, path).at("rename to its place", &folder.path)?;
         sync_dir(&parent)?;
-        Ok(Self { path: path.to_owned(), lock: folder.lock })
+        Ok(Self { path: path.to_owned(), ..folder })
     }
 
     fn write_files(&self, fill: impl FnOnce(&Path, Mark) -> Result<(), Error>) -> Result<(), Error> {
@@ -91,11 +93,27 @@ impl Folder {
         fill(&self.tree(), Mark { position: 0, segment: first.number, offset: segment::HEADER_BYTES })?;
         let tree = self.tree();
         File::open(&tree).and_then(|file| file.sync_all()).at("sync", &tree)?;
-        let format = self.path.join(FORMAT);
+        self.write_format(FORMAT)?;
+        sync_dir(&self.path)
+    }
+
+    fn write_format(&self, name: &str) -> Result<(), Error> {
+        let format = self.path.join(name);
         let mut file = File::create(&format).at("make", &format)?;
         file.write_all(format!("{FORMAT_NAME} {FORMAT_VERSION}\n").as_bytes()).at("write", &format)?;
-        file.sync_all().at("sync", &format)?;
-        sync_dir(&self.path)
+        file.sync_all().at("sync", &format)
+    }
+
+    /// Makes a folder of an older format one of ours. A crash leaves either; the next start does it again.
+    pub(crate) fn upgrade(&self) -> Result<(), Error> {
+        if self.format < FORMAT_VERSION {
+            upgrade::from_1(&self.path)?;
+            self.write_format(FORMAT_DRAFT)?;
+            let draft = self.path.join(FORMAT_DRAFT);
+            fs::rename(&draft, self.path.join(FORMAT)).at("rename", &draft)?;
+            sync_dir(&self.path)?;
+        }
+        Ok(())
     }
 
     /// The folder of the log.
@@ -123,14 +141,15 @@ pub(crate) fn is_absent(path: &Path) -> Result<bool, Error> {
     }
 }
 
-fn check_format(path: &Path, text: &str) -> Result<(), Error> {
+/// The version that a store says it has, if it is one we read.
+fn check_format(path: &Path, text: &str) -> Result<u32, Error> {
     let version = text.trim_end().strip_prefix(FORMAT_NAME).and_then(|rest| rest.trim_start().parse::<u32>().ok());
     match version {
         None => Err(Error::NotAStore { path: path.to_owned() }),
         Some(found) if found > FORMAT_VERSION => {
             Err(Error::NewerFormat { path: path.to_owned(), found, supported: FORMAT_VERSION })
         }
-        Some(_) => Ok(()),
+        Some(found) => Ok(found),
     }
 }
 
@@ -212,7 +231,7 @@ mod tests {
         fs::write(draft.join("junk"), "x").unwrap();
         drop(create(&path).unwrap());
         assert!(!draft.exists() && !path.join("junk").exists());
-        assert_eq!(fs::read_to_string(path.join(FORMAT)).unwrap(), "tidegate-kv 1\n");
+        assert_eq!(fs::read_to_string(path.join(FORMAT)).unwrap(), "tidegate-kv 2\n");
         drop(create(&path).unwrap());
     }
 
@@ -223,9 +242,9 @@ mod tests {
         let held = create(&path).unwrap();
         assert!(matches!(create(&path), Err(Error::Locked { .. })));
         drop(held);
-        fs::write(path.join(FORMAT), "tidegate-kv 2\n").unwrap();
+        fs::write(path.join(FORMAT), "tidegate-kv 3\n").unwrap();
         let newer = create(&path).unwrap_err();
-        assert!(matches!(newer, Error::NewerFormat { found: 2, supported: 1, .. }));
+        assert!(matches!(newer, Error::NewerFormat { found: 3, supported: 2, .. }));
         fs::write(path.join(FORMAT), "something else").unwrap();
         assert!(matches!(create(&path), Err(Error::NotAStore { .. })));
         fs::remove_file(path.join(FORMAT)).unwrap();

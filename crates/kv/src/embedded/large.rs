@@ -11,9 +11,8 @@
 //! the tree, and reading the log again leads both to the same state.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Write},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -21,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, Table, TableDefinition, WriteTransaction};
 
-use super::{Op, points::Point, segment::sync_dir, shared::Shared, tree, tree_file::TreeFile};
+use super::{Op, points::Point, segment::sync_dir, shared::Shared, tree};
 use crate::{Error, error::IoContext};
 
 const VALUES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("values");
@@ -75,7 +74,7 @@ impl Large {
     /// Opens the file `path`, if it is there.
     pub(crate) fn open(path: PathBuf, shared: &Arc<Shared>) -> Result<Self, Error> {
         let database = match fs::exists(&path).at("look for", &path)? {
-            true => Some(open(&path, shared)?),
+            true => Some(tree::open(&path, CACHE_BYTES, shared)?),
             false => None,
         };
         // Whoever wrote it may have been killed before its name was durable, or what it holds: the system's cache is
@@ -249,23 +248,11 @@ impl Place {
     }
 }
 
-fn open(path: &Path, shared: &Arc<Shared>) -> Result<Database, Error> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).at("open", path)?;
-    let file = TreeFile::new(file, Arc::clone(shared)).at("open", path)?;
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES);
-    // A damaged file can make it panic.
-    match catch_unwind(AssertUnwindSafe(|| builder.create_with_backend(file))) {
-        Ok(opened) => opened.map_err(|error| tree::failed("open", path, error)),
-        Err(_) => Err(tree::damaged(path, "its structure is broken".to_owned())),
-    }
-}
-
 /// Makes the file, whole or not at all: half of one could not be opened again.
 fn create(path: &Path, shared: &Arc<Shared>) -> Result<Database, Error> {
     let draft = path.with_extension("new");
     find_space(&draft, shared).at("make", &draft)?;
-    let database = open(&draft, shared)?;
+    let database = tree::open(&draft, CACHE_BYTES, shared)?;
     let made = || -> Result<(), redb::Error> {
         let mut transaction = database.begin_write()?;
         transaction.set_quick_repair(true);
@@ -273,6 +260,8 @@ fn create(path: &Path, shared: &Arc<Shared>) -> Result<Database, Error> {
         Ok(transaction.commit()?)
     };
     made().map_err(|error| tree::failed("make", &draft, error))?;
+    // First the name of its checksums, without which it isn't opened.
+    sync_dir(folder_of(path))?;
     fs::rename(&draft, path).at("rename", &draft)?;
     sync_dir(folder_of(path))?;
     Ok(database)

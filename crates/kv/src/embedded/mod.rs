@@ -1,8 +1,8 @@
 //! The embedded back end: a folder with a commit log and a tree.
 //!
 //! # Files
-//! `FORMAT` (the version), `lock`, `tree.redb`, `large.redb` once there is a [large] value, and
-//! `log/NNNNNNNNNNNNNNNN.log`, the segments of the log.
+//! `FORMAT` (the version), `lock`, `tree.redb`, `large.redb` once there is a [large] value, [checksums](summed_file) of both
+//! in `tree.sums` and `large.sums`, and `log/NNNNNNNNNNNNNNNN.log`, the segments of the log.
 //!
 //! # Life of a commit
 //! A dedicated thread, the [committer], takes all waiting transactions as one group and writes them as one
@@ -16,6 +16,7 @@
 
 mod backup;
 mod committer;
+mod damage;
 mod folder;
 mod gate;
 mod large;
@@ -31,9 +32,12 @@ mod scopes;
 mod segment;
 mod shared;
 mod store;
+mod summed_file;
+mod sums;
 mod syncer;
 mod tree;
 mod tree_file;
+mod upgrade;
 mod view;
 mod vigil;
 

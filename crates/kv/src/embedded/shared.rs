@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{View, gate::Gate, options::EmbeddedOptions, queue::Queue, scopes::Scopes, vigil::Vigil};
+use super::{View, damage::Damage, gate::Gate, options::EmbeddedOptions, queue::Queue, scopes::Scopes, vigil::Vigil};
 use crate::{Error, Health, Limits, Snapshot, Stats};
 
 /// The state of an open store that is used by more than one thread.
@@ -20,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) limits: Limits,
     pub(crate) vigil: Vigil,
+    pub(crate) damage: Arc<Damage>,
     published: RwLock<Option<Arc<View>>>,
     #[cfg(test)]
     pub(crate) faults: Arc<super::log_file::Faults>,
@@ -54,6 +55,7 @@ impl Shared {
             counters: Counters::default(),
             limits,
             vigil: Vigil::new(options),
+            damage: Arc::default(),
             published: RwLock::new(None),
             #[cfg(test)]
             faults: Arc::clone(&options.faults),

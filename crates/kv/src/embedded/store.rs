@@ -124,6 +124,7 @@ fn open(options: EmbeddedOptions) -> Result<Committer, Error> {
         tree.checkpoint(mark)?;
         tree.close()
     })?;
+    folder.upgrade()?;
     let tree = Tree::open(&folder.tree(), cache_bytes, &shared)?;
     let log_dir = folder.log();
     let mark = tree.mark()?.ok_or_else(|| Error::Corrupt {
@@ -132,19 +133,21 @@ fn open(options: EmbeddedOptions) -> Result<Committer, Error> {
         detail: "it doesn't say up to where it holds the log".to_owned(),
     })?;
     let replayed = recovery::replay(&log_dir, mark, &mut |ops| {
-        let mut change = tree.change()?;
-        change.apply(ops)?;
-        change.commit()
+        shared.damage.guard(|| {
+            let mut change = tree.change()?;
+            change.apply(ops)?;
+            change.commit()
+        })
     })?;
     count(&shared.counters.replayed_groups, replayed.groups);
     if replayed.groups > 0 {
         // Before there is a segment that says that these groups are there.
-        tree.checkpoint(replayed.end)?;
+        shared.damage.guard(|| tree.checkpoint(replayed.end))?;
     }
     // A torn record at the end stays behind in the old segments, which this checkpoint makes needless.
     let log = Log::start(&log_dir, &options, replayed.end.segment + 1, replayed.end.position + 1)?;
     let mark = log.mark(replayed.end.position);
-    tree.checkpoint(mark)?;
+    shared.damage.guard(|| tree.checkpoint(mark))?;
     segment::remove_stale(&log_dir, mark.segment)?;
     shared.publish(Some(tree.view(mark.position)?));
     Ok(Committer {

@@ -1,7 +1,6 @@
 //! The readable state: one table of a `redb` file, and the mark of the log up to which it holds everything.
 
 use std::{
-    fs::OpenOptions,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -12,13 +11,14 @@ use redb::{Database, Durability, ReadableDatabase, Table, TableDefinition, Table
 
 use super::{
     Op, View,
+    damage::Damage,
     large::{self, Large, LargeChange},
     log::Mark,
     points::Points,
     shared::Shared,
-    tree_file::TreeFile,
+    summed_file::SummedFile,
 };
-use crate::{Error, error::IoContext};
+use crate::Error;
 
 const DATA: TableDefinition<&[u8], &[u8]> = TableDefinition::new("data");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -32,6 +32,7 @@ pub(crate) struct Tree {
     database: Database,
     large: Large,
     path: Arc<Path>,
+    damage: Arc<Damage>,
 }
 
 /// A group that is being applied. Dropped, it never was.
@@ -50,22 +51,18 @@ impl std::fmt::Debug for Tree {
 impl Tree {
     /// Opens the tree, making an empty one if the file is new.
     pub(crate) fn open(path: &Path, cache_bytes: usize, shared: &Arc<Shared>) -> Result<Self, Error> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let file = TreeFile::new(file.at("open", path)?, Arc::clone(shared)).at("open", path)?;
-        let mut builder = Database::builder();
-        builder.set_cache_size(cache_bytes);
-        // A damaged file can make it panic.
-        let opened = catch_unwind(AssertUnwindSafe(|| builder.create_with_backend(file)));
-        let database = match opened {
-            Ok(opened) => opened.map_err(|error| failed("open", path, error))?,
-            Err(_) => return Err(damaged(path, "the tree's structure is broken".to_owned())),
-        };
-        let large = Large::open(path.with_file_name(LARGE), shared)?;
-        Ok(Self { database, large, path: path.into() })
+        let damage = Arc::clone(&shared.damage);
+        let database = damage.guard(|| open(path, cache_bytes, shared))?;
+        let large = damage.guard(|| Large::open(path.with_file_name(LARGE), shared))?;
+        Ok(Self { database, large, path: path.into(), damage })
     }
 
     /// The place in the log up to which the tree held everything when it was last made durable; none in a new tree.
     pub(crate) fn mark(&self) -> Result<Option<Mark>, Error> {
+        self.damage.guard(|| self.read_mark())
+    }
+
+    fn read_mark(&self) -> Result<Option<Mark>, Error> {
         let read = self.database.begin_read().map_err(|error| self.failed("read", error))?;
         let table = match read.open_table(META) {
             Ok(table) => table,
@@ -78,9 +75,12 @@ impl Tree {
 
     /// The state as it is now, which is the commit at `position`.
     pub(crate) fn view(&self, position: u64) -> Result<Arc<View>, Error> {
-        let read = self.database.begin_read().map_err(|error| self.failed("read", error))?;
-        let table = read.open_table(DATA).map_err(|error| self.failed("read", error))?;
-        Ok(Arc::new(View::new(position, table, self.large.table()?, Arc::clone(&self.path))))
+        self.damage.guard(|| {
+            let read = self.database.begin_read().map_err(|error| self.failed("read", error))?;
+            let table = read.open_table(DATA).map_err(|error| self.failed("read", error))?;
+            let large = self.large.table()?;
+            Ok(Arc::new(View::new(position, table, large, Arc::clone(&self.path), Arc::clone(&self.damage))))
+        })
     }
 
     /// Makes room for writes that need more than the tree's own file. If there is no space, nothing is changed.
@@ -118,7 +118,7 @@ impl Tree {
 
     /// Closes the file, with what was committed.
     pub(crate) fn close(self) -> Result<(), Error> {
-        let Self { database, large, path } = self;
+        let Self { database, large, path, damage: _ } = self;
         let closed = database.close().map_err(|error| failed("close", &path, error));
         large.close().and(closed)
     }
@@ -160,6 +160,18 @@ impl<'a> Change<'a> {
 
     fn table(&self) -> Result<Table<'_, &'static [u8], &'static [u8]>, Error> {
         self.transaction.open_table(DATA).map_err(|error| self.tree.failed("write", error))
+    }
+}
+
+/// Opens a file of the tree's kind.
+pub(crate) fn open(path: &Path, cache_bytes: usize, shared: &Arc<Shared>) -> Result<Database, Error> {
+    let file = SummedFile::open(path, shared)?;
+    let mut builder = Database::builder();
+    builder.set_cache_size(cache_bytes);
+    // A damaged file can make it panic.
+    match catch_unwind(AssertUnwindSafe(|| builder.create_with_backend(file))) {
+        Ok(opened) => opened.map_err(|error| failed("open", path, error)),
+        Err(_) => Err(damaged(path, "its structure is broken".to_owned())),
     }
 }
 

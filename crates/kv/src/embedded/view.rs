@@ -10,6 +10,7 @@ use bytes::Bytes;
 use redb::ReadOnlyTable;
 
 use super::{
+    damage::Damage,
     large::{self, LargeTable},
     tree,
 };
@@ -21,6 +22,7 @@ pub(crate) struct View {
     table: ReadOnlyTable<&'static [u8], &'static [u8]>,
     large: Option<Arc<LargeTable>>,
     path: Arc<Path>,
+    damage: Arc<Damage>,
 }
 
 impl std::fmt::Debug for View {
@@ -35,8 +37,9 @@ impl View {
         table: ReadOnlyTable<&'static [u8], &'static [u8]>,
         large: Option<Arc<LargeTable>>,
         path: Arc<Path>,
+        damage: Arc<Damage>,
     ) -> Self {
-        Self { position, table, large, path }
+        Self { position, table, large, path, damage }
     }
 
     pub(crate) fn position(&self) -> u64 {
@@ -49,6 +52,10 @@ impl View {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.damage.guard(|| self.find(key))
+    }
+
+    fn find(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         let found = self.table.get(key).map_err(|error| self.failed(error))?;
         let Some(found) = found else { return Ok(None) };
         if large::is_marker(found.value()) {
@@ -63,11 +70,21 @@ impl View {
         range: &KeyRange,
         direction: Direction,
         limit: usize,
-        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         if range.is_empty() {
             return Ok(());
         }
+        self.damage.guard(|| self.walk(range, direction, limit, visit))
+    }
+
+    fn walk(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
         let bounds: (Bound<&[u8]>, Bound<&[u8]>) = range.bounds();
         let mut rows = self.table.range::<&[u8]>(bounds).map_err(|error| self.failed(error))?;
         for _ in 0..limit {

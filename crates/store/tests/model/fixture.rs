@@ -55,10 +55,8 @@ impl Folder {
 
 fn copy_store(from: &Path, to: &Path) {
     fs::create_dir_all(to.join("log")).unwrap();
-    for name in ["FORMAT", "lock", "tree.redb", "large.redb"] {
-        if name != "large.redb" || from.join(name).exists() {
-            fs::copy(from.join(name), to.join(name)).unwrap();
-        }
+    for path in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
     }
     for entry in fs::read_dir(from.join("log")).unwrap() {
         let path = entry.unwrap().path();

@@ -112,7 +112,7 @@ fn a_crash_between_the_two_checkpoints_leaves_what_reading_the_log_again_mends()
     log.iter().for_each(|op| commit(&tree, std::slice::from_ref(op)));
     tree.large().checkpoint().unwrap();
     let crashed = tempfile::tempdir().unwrap();
-    for file in ["tree.redb", "large.redb"] {
+    for file in ["tree.redb", "tree.sums", "large.redb", "large.sums"] {
         fs::copy(dir.path().join(file), crashed.path().join(file)).unwrap();
     }
     let expected = rows(&tree);
