@@ -109,6 +109,11 @@ impl From<tidegate_engine::Error> for Error {
             E::Overloaded => Self::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", error.to_string()),
             E::ReadOnly { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", error.to_string()),
             E::StorageFull => Self::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient_storage", error.to_string()),
+            E::Store(_) if error.is_damage() => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a request met damaged data");
+                let reason = "stored data is damaged: see the server's log";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", reason)
+            }
             E::Store(_) | E::Config(_) => internal(&error),
         }
     }

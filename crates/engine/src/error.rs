@@ -133,6 +133,25 @@ impl From<tidegate_store::Error> for Error {
 }
 
 impl Error {
+    /// Whether what is stored was found to be damaged.
+    pub fn is_damage(&self) -> bool {
+        fn is_damaged(error: &tidegate_store::Error) -> bool {
+            use tidegate_store::Error as Store;
+            match error {
+                Store::Corrupt(_) | Store::Storage(tidegate_kv::Error::Corrupt { .. }) => true,
+                Store::Failed(error) => is_damaged(error),
+                Store::NoDatabase(_)
+                | Store::DatabaseExists(_)
+                | Store::Conflict
+                | Store::MissingStub { .. }
+                | Store::Overloaded
+                | Store::Stopped
+                | Store::Storage(_) => false,
+            }
+        }
+        matches!(self, Self::Store(error) if is_damaged(error))
+    }
+
     /// What a failure of the storage means for the caller, where it isn't simply a failure.
     fn of_storage(error: &tidegate_kv::Error) -> Option<Self> {
         if let tidegate_kv::Error::ReadOnly { reason } = error {

@@ -73,8 +73,7 @@ impl SummedFile {
 
     fn read_head(&self, out: &mut [u8]) -> io::Result<()> {
         let head = self.head()?;
-        // All zeros is a head that was never written, of which the tree says so.
-        if head != with_sum(head) && head != [0; HEAD] {
+        if head != with_sum(head) {
             self.damage.note(&self.path, 0);
             return Err(ErrorKind::InvalidData.into());
         }

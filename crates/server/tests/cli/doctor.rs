@@ -78,3 +78,23 @@ fn what_is_lost_is_said_and_nothing_else_is_touched() {
     server.restart().unwrap();
     assert_eq!(client.get("/notes/b").unwrap().status, 200);
 }
+
+#[test]
+fn what_the_disk_altered_is_said() {
+    let mut world = World::new();
+    let mut server = world.server("server");
+    fill(&server.couch().unwrap(), "notes");
+    server.stop().unwrap();
+    let path = world.path("server").join("tree.redb");
+    let mut content = std::fs::read(&path).unwrap();
+    // In each page of the tree that has something.
+    (4096..content.len()).step_by(4096).filter(|at| content[*at] != 0).collect::<Vec<_>>().into_iter().for_each(|at| {
+        content[at + 2000] ^= 1;
+    });
+    std::fs::write(&path, content).unwrap();
+    for command in ["doctor --data DIR/server", "doctor --data DIR/server --repair"] {
+        let said = world.run(None, command);
+        let text = format!("{}{}", said.out, said.err);
+        assert!(said.code != 0 && text.contains("tree.redb is damaged at byte"), "{said:?}");
+    }
+}

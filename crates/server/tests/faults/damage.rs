@@ -8,6 +8,12 @@ use std::{
 use tidegate_testkit::server::{Error, Server};
 
 const DOCS: usize = 300;
+const CONTENTS: usize = 4;
+
+/// What lies beside the tree.
+fn content(number: usize) -> String {
+    format!("content {number},").repeat(20_000)
+}
 
 /// A folder with some documents, in the log alone or in the tree.
 fn written(folder: &Path, stop: impl FnOnce(&mut Server)) -> PathBuf {
@@ -15,6 +21,11 @@ fn written(folder: &Path, stop: impl FnOnce(&mut Server)) -> PathBuf {
     let mut server = Server::start(BINARY, &data).unwrap();
     let client = server.couch().unwrap();
     assert_eq!(client.put("/db", "").unwrap().status, 201);
+    for number in 0..CONTENTS {
+        let headers = [("content-type", "application/octet-stream")];
+        let path = format!("/db/with{number}/content");
+        assert_eq!(client.request("PUT", &path, &headers, content(number).as_bytes()).unwrap().status, 201);
+    }
     for number in 0..DOCS {
         let body = format!("{{\"number\":{number},\"text\":\"{}\"}}", "y".repeat(2000));
         assert_eq!(client.put(&format!("/db/doc{number}"), &body).unwrap().status, 201);
@@ -73,37 +84,95 @@ fn a_torn_tail_costs_the_last_group_alone() {
     // The disk said that it had it: a test may take it away, a power cut can't.
     assert_eq!(status(DOCS - 1), 404);
     let info = client.get("/db").unwrap().text();
-    assert!(info.contains(&format!("\"doc_count\":{},", DOCS - 1)), "{info}");
+    assert!(info.contains(&format!("\"doc_count\":{},", CONTENTS + DOCS - 1)), "{info}");
+}
+
+/// Reads everything from a server that starts on damaged files. Says whether the damage was told.
+fn is_told(data: &Path, context: &str) -> bool {
+    let server = match Server::start(BINARY, data) {
+        Ok(server) => server,
+        Err(Error::Misbehaved { log, .. }) => {
+            assert!(log.contains("is damaged at byte"), "{context}: {log}");
+            return true;
+        }
+        Err(other) => panic!("{context}: {other:?}"),
+    };
+    let client = server.couch().unwrap();
+    let mut told = 0;
+    let mut check = |path: String, is_right: &dyn Fn(&str) -> bool| {
+        let answer = client.get(&path).unwrap();
+        let (status, text) = (answer.status, answer.text());
+        let is_damage = status == 500 && text.contains("damaged");
+        assert!(is_damage || status == 200 && is_right(&text), "{context}: {path}: {status} {text}");
+        told += usize::from(is_damage);
+    };
+    check("/_all_dbs".to_owned(), &|text| text.contains("\"db\""));
+    for number in 0..DOCS {
+        check(format!("/db/doc{number}"), &|text| text.contains(&format!("\"number\":{number},")));
+    }
+    for number in 0..CONTENTS {
+        check(format!("/db/with{number}/content"), &|text| text == content(number));
+    }
+    told > 0
+}
+
+/// Lays a stopped server's files aside. A start changes them, so each trial begins with a copy.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for path in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
+        let place = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &place);
+        } else {
+            fs::copy(&path, &place).unwrap();
+        }
+    }
+}
+
+/// Alters one file of `data` in several ways, and counts how many of them are told.
+fn count_told(folder: &Path, data: &Path, name: &str, alterations: impl Iterator<Item = impl Fn(&mut [u8])>) -> usize {
+    let whole = fs::read(data.join(name)).unwrap();
+    let mut told = 0;
+    for (number, alter) in alterations.enumerate() {
+        let mut bad = whole.clone();
+        alter(&mut bad);
+        if bad != whole {
+            let trial = folder.join(format!("{name}.{number}"));
+            copy(data, &trial);
+            fs::write(trial.join(name), bad).unwrap();
+            told += usize::from(is_told(&trial, &format!("{name}, trial {number}")));
+            fs::remove_dir_all(trial).unwrap();
+        }
+    }
+    told
 }
 
 #[test]
-fn a_lost_page_of_the_tree_is_never_a_missing_document() {
+fn a_lost_part_of_the_tree_is_never_a_missing_document() {
     let folder = tempfile::tempdir().unwrap();
     let data = written(folder.path(), |server| assert!(server.stop().unwrap().success()));
-    let tree = data.join("tree.redb");
-    let whole = fs::read(&tree).unwrap();
-    let mut told = 0;
-    for part in 0..12 {
-        let (from, to) = (whole.len() * part / 12, whole.len() * (part + 1) / 12);
-        let mut bad = whole.clone();
-        bad[from..to].fill(0);
-        if bad == whole {
-            continue;
+    let parts = (0..12).map(|part| {
+        move |content: &mut [u8]| {
+            let (from, to) = (content.len() * part / 12, content.len() * (part + 1) / 12);
+            content[from..to].fill(0);
         }
-        fs::write(&tree, &bad).unwrap();
-        let Ok(server) = Server::start(BINARY, &data) else {
-            told += 1;
-            continue;
-        };
-        let client = server.couch().unwrap();
-        let list = client.get("/_all_dbs").unwrap();
-        assert!(list.status == 500 || list.text().contains("\"db\""), "{from}..{to}: {}", list.text());
-        for number in 0..DOCS {
-            let answer = client.get(&format!("/db/doc{number}")).unwrap();
-            let is_right = answer.status == 200 && answer.text().contains(&format!("\"number\":{number},"));
-            told += usize::from(!is_right);
-            assert!(is_right || answer.status == 500, "{from}..{to}: {} {}", answer.status, answer.text());
-        }
+    });
+    assert!(count_told(folder.path(), &data, "tree.redb", parts) > 0);
+    assert!(!is_told(&data, "whole"));
+}
+
+#[test]
+fn a_flipped_bit_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = written(folder.path(), |server| assert!(server.stop().unwrap().success()));
+    for name in ["tree.redb", "large.redb"] {
+        let flips = (0..12).map(|part| {
+            move |content: &mut [u8]| {
+                let from = (content.len() * part / 12).next_multiple_of(4096).max(4096);
+                let place = (from + 77..content.len()).step_by(4096).find(|at| content[*at] != 0);
+                place.into_iter().for_each(|at| content[at] ^= 0x10);
+            }
+        });
+        assert!(count_told(folder.path(), &data, name, flips) > 0, "{name}");
     }
-    assert!(told > 0);
 }
