@@ -1,6 +1,11 @@
 //! The changes feed: what changed since a sequence, and waiting for more.
 
-use crate::{Database, Error, all_docs::Order, database::Published, record::ChangeRecord};
+use crate::{
+    Database, Error,
+    all_docs::Order,
+    database::Published,
+    record::{ChangeRecord, DocumentHead},
+};
 use std::{ops::ControlFlow, sync::Arc};
 use tidegate_kv::Direction;
 use tidegate_revtree::Tree;
@@ -63,6 +68,11 @@ impl Change {
             winner_body: winner.body.stored(),
             reach: None,
         })
+    }
+
+    /// Whether a document's head says the same of its winner.
+    pub(crate) fn agrees_with(&self, head: &DocumentHead) -> bool {
+        (&self.winner, self.deleted, self.winner_body) == (&head.winner, head.deleted, head.winner_body)
     }
 }
 

@@ -6,24 +6,21 @@
 use crate::{
     AttachmentDigest, Corrupt, Database, Error,
     changes::Change,
+    content::{self, BlobContent, Contents, Met},
     keys::Keys,
     read::winner_of,
     record::{AttachmentRecord, BodyRecord, ChangeRecord, DocumentHead, DocumentRecord, Meta},
-    upload::CHUNK_BYTES,
+    rows::Rows,
 };
 use bytes::Bytes;
-use md5::{Digest as _, Md5};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     ops::Bound,
 };
-use tidegate_kv::{Direction, KeyRange, Snapshot};
+use tidegate_kv::Snapshot;
 use tidegate_types::{DocId, Rev, Seq};
 
-/// Rows read at once; chunks are large.
-const ROWS_AT_ONCE: usize = 500;
-const CHUNKS_AT_ONCE: usize = 16;
 /// Inconsistencies told of.
 const FOUND_MAX: usize = 1_000;
 
@@ -124,7 +121,7 @@ impl Database {
         check.changes().await?;
         check.bodies().await?;
         check.attachments().await?;
-        check.chunks().await?;
+        check.contents().await?;
         check.counters(&meta);
         Ok(check.found)
     }
@@ -158,32 +155,6 @@ struct Blob {
     length: u64,
 }
 
-/// A range read page by page.
-pub(crate) struct Pages {
-    range: KeyRange,
-    rows: usize,
-}
-
-impl Pages {
-    pub(crate) fn new(range: KeyRange) -> Self {
-        Self { range, rows: ROWS_AT_ONCE }
-    }
-
-    pub(crate) fn of_chunks(range: KeyRange) -> Self {
-        Self { range, rows: CHUNKS_AT_ONCE }
-    }
-
-    /// The next rows; none at the end.
-    pub(crate) async fn next(&mut self, snapshot: &Snapshot) -> Result<Vec<(Bytes, Bytes)>, Error> {
-        tokio::task::yield_now().await;
-        let rows = snapshot.scan(self.range.clone(), Direction::Forward, self.rows).await?;
-        if let Some((last, _)) = rows.last() {
-            self.range.start = Bound::Excluded(last.to_vec());
-        }
-        Ok(rows)
-    }
-}
-
 impl Check {
     fn report(&mut self, inconsistency: Inconsistency) {
         if self.found.len() < FOUND_MAX {
@@ -197,29 +168,21 @@ impl Check {
     }
 
     async fn documents(&mut self) -> Result<(), Error> {
-        let mut pages = Pages::new(self.keys.documents(Bound::Unbounded, Bound::Unbounded));
-        loop {
-            let rows = pages.next(&self.snapshot).await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            for (key, value) in rows {
-                let id = self.keys.id_in(&key).and_then(|id| id.parse::<DocId>().ok());
-                let id = id.ok_or(Corrupt { record: "document", what: "illegal id" });
-                let Some(id) = self.readable(&key, id) else { continue };
-                let decoded = DocumentHead::decode(&value).and_then(|head| Ok((head, DocumentRecord::decode(&value)?)));
-                let Some((head, record)) = self.readable(&key, decoded) else { continue };
-                self.document(id, &head, &record).await?;
-            }
+        let mut rows = Rows::new(self.keys.documents(Bound::Unbounded, Bound::Unbounded));
+        while let Some((key, value)) = rows.next(&self.snapshot).await? {
+            let id = self.keys.id_in(&key).and_then(|id| id.parse::<DocId>().ok());
+            let id = id.ok_or(Corrupt { record: "document", what: "illegal id" });
+            let Some(id) = self.readable(&key, id) else { continue };
+            let decoded = DocumentHead::decode(&value).and_then(|head| Ok((head, DocumentRecord::decode(&value)?)));
+            let Some((head, record)) = self.readable(&key, decoded) else { continue };
+            self.document(id, &head, &record).await?;
         }
+        Ok(())
     }
 
     async fn document(&mut self, id: DocId, head: &DocumentHead, record: &DocumentRecord) -> Result<(), Error> {
         let change = Change::of(record.seq, &id, &record.tree);
-        let agrees = change.as_ref().is_some_and(|change| {
-            (&change.winner, change.deleted, change.winner_body) == (&head.winner, head.deleted, head.winner_body)
-        });
-        if !agrees {
+        if !change.as_ref().is_some_and(|change| change.agrees_with(head)) {
             self.report(Inconsistency::Head(id.clone()));
         }
         let row = self.snapshot.get(&self.keys.sequence(record.seq)).await?;
@@ -242,42 +205,31 @@ impl Check {
     }
 
     async fn changes(&mut self) -> Result<(), Error> {
-        let mut pages = Pages::new(self.keys.sequences(Seq::ZERO, Seq::MAX));
-        loop {
-            let rows = pages.next(&self.snapshot).await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            for (key, value) in rows {
-                let seq = self.keys.seq_in(&key).unwrap_or_default();
-                self.tally.last_seq = seq;
-                let Some(change) = self.readable(&key, ChangeRecord::decode(seq, &value)) else { continue };
-                let document = self.snapshot.get(&self.keys.document(change.id.as_str())).await?;
-                let latest = document.and_then(|bytes| winner_of(&bytes).ok()).map(|winner| winner.seq);
-                if latest != Some(seq) {
-                    self.report(Inconsistency::StrayChange(change.id, seq));
-                }
+        let mut rows = Rows::new(self.keys.sequences(Seq::ZERO, Seq::MAX));
+        while let Some((key, value)) = rows.next(&self.snapshot).await? {
+            let seq = self.keys.seq_in(&key).unwrap_or_default();
+            self.tally.last_seq = seq;
+            let Some(change) = self.readable(&key, ChangeRecord::decode(seq, &value)) else { continue };
+            let document = self.snapshot.get(&self.keys.document(change.id.as_str())).await?;
+            let latest = document.and_then(|bytes| winner_of(&bytes).ok()).map(|winner| winner.seq);
+            if latest != Some(seq) {
+                self.report(Inconsistency::StrayChange(change.id, seq));
             }
         }
+        Ok(())
     }
 
     async fn bodies(&mut self) -> Result<(), Error> {
-        let mut pages = Pages::new(self.keys.bodies());
-        loop {
-            let rows = pages.next(&self.snapshot).await?;
-            if rows.is_empty() {
-                break;
+        let mut rows = Rows::new(self.keys.bodies());
+        while let Some((key, value)) = rows.next(&self.snapshot).await? {
+            let seq = self.keys.seq_in(&key).unwrap_or_default();
+            if self.tally.bodies.remove(&seq).is_none() {
+                self.report(Inconsistency::StrayBody(seq));
             }
-            for (key, value) in rows {
-                let seq = self.keys.seq_in(&key).unwrap_or_default();
-                if self.tally.bodies.remove(&seq).is_none() {
-                    self.report(Inconsistency::StrayBody(seq));
-                }
-                self.tally.body_bytes += value.len() as u64;
-                let Some(body) = self.readable(&key, BodyRecord::decode(&value)) else { continue };
-                for attachment in body.attachments {
-                    *self.tally.references.entry(attachment.digest).or_default() += 1;
-                }
+            self.tally.body_bytes += value.len() as u64;
+            let Some(body) = self.readable(&key, BodyRecord::decode(&value)) else { continue };
+            for attachment in body.attachments {
+                *self.tally.references.entry(attachment.digest).or_default() += 1;
             }
         }
         for (seq, id) in std::mem::take(&mut self.tally.bodies) {
@@ -287,24 +239,18 @@ impl Check {
     }
 
     async fn attachments(&mut self) -> Result<(), Error> {
-        let mut pages = Pages::new(self.keys.attachments());
-        loop {
-            let rows = pages.next(&self.snapshot).await?;
-            if rows.is_empty() {
-                break;
+        let mut rows = Rows::new(self.keys.attachments());
+        while let Some((key, value)) = rows.next(&self.snapshot).await? {
+            let digest = self.keys.digest_in(&key).ok_or(Corrupt { record: "attachment", what: "illegal key" });
+            let Some(digest) = self.readable(&key, digest) else { continue };
+            let counted = self.tally.references.remove(&digest).unwrap_or(0);
+            let Some(record) = self.readable(&key, AttachmentRecord::decode(&value)) else { continue };
+            let AttachmentRecord { blob, stored_length: length, references: recorded } = record;
+            if recorded != counted {
+                self.report(Inconsistency::References { digest, recorded, counted });
             }
-            for (key, value) in rows {
-                let digest = self.keys.digest_in(&key).ok_or(Corrupt { record: "attachment", what: "illegal key" });
-                let Some(digest) = self.readable(&key, digest) else { continue };
-                let counted = self.tally.references.remove(&digest).unwrap_or(0);
-                let Some(record) = self.readable(&key, AttachmentRecord::decode(&value)) else { continue };
-                let AttachmentRecord { blob, stored_length: length, references: recorded } = record;
-                if recorded != counted {
-                    self.report(Inconsistency::References { digest, recorded, counted });
-                }
-                self.tally.attachment_bytes += length;
-                self.tally.blobs.insert(blob, Blob { digest, length });
-            }
+            self.tally.attachment_bytes += length;
+            self.tally.blobs.insert(blob, Blob { digest, length });
         }
         for (digest, _) in std::mem::take(&mut self.tally.references) {
             self.report(Inconsistency::NoAttachment(digest));
@@ -312,27 +258,18 @@ impl Check {
         Ok(())
     }
 
-    async fn chunks(&mut self) -> Result<(), Error> {
-        let uploads = self.snapshot.scan(self.keys.uploads(), Direction::Forward, usize::MAX).await?;
-        let uploads: BTreeSet<u128> = uploads.iter().filter_map(|(key, _)| self.keys.blob_in(key)).collect();
-        let mut pages = Pages::of_chunks(self.keys.chunks_all());
-        let mut content = Content::default();
-        loop {
-            let rows = pages.next(&self.snapshot).await?;
-            if rows.is_empty() {
-                break;
-            }
-            for (key, chunk) in rows {
-                let place = self.keys.chunk_in(&key).ok_or(Corrupt { record: "chunk", what: "illegal key" });
-                let Some((blob, index)) = self.readable(&key, place) else { continue };
-                if blob != content.blob {
-                    let whole = std::mem::replace(&mut content, Content { blob, ..Content::default() });
-                    self.content(whole, &uploads);
+    async fn contents(&mut self) -> Result<(), Error> {
+        let uploads = content::uploads(self.keys, &self.snapshot).await?;
+        let mut contents = Contents::new(self.keys);
+        while let Some(met) = contents.next(&self.snapshot).await? {
+            match met {
+                Met::Blob(blob, content) => self.content(blob, content, &uploads),
+                Met::Illegal(key) => {
+                    let illegal = Corrupt { record: "chunk", what: "illegal key" };
+                    self.report(Inconsistency::Unreadable(illegal, key));
                 }
-                content.take(index, &chunk);
             }
         }
-        self.content(content, &uploads);
         for (_, missing) in std::mem::take(&mut self.tally.blobs) {
             self.report(Inconsistency::Content(missing.digest));
         }
@@ -340,17 +277,15 @@ impl Check {
     }
 
     /// All chunks of a blob have been met.
-    fn content(&mut self, content: Content, uploads: &BTreeSet<u128>) {
-        let Content { blob, chunks, length, sound, hash } = content;
-        match self.tally.blobs.remove(&blob) {
-            Some(expected) => {
-                let digest = AttachmentDigest::new(hash.finalize().into());
-                if !sound || (expected.digest, expected.length) != (digest, length) {
-                    self.report(Inconsistency::Content(expected.digest));
-                }
+    fn content(&mut self, blob: u128, content: BlobContent, uploads: &BTreeSet<u128>) {
+        let Some(Blob { digest, length }) = self.tally.blobs.remove(&blob) else {
+            if !uploads.contains(&blob) {
+                self.report(Inconsistency::StrayChunks(blob));
             }
-            None if chunks > 0 && !uploads.contains(&blob) => self.report(Inconsistency::StrayChunks(blob)),
-            None => {}
+            return;
+        };
+        if (Some(digest), length) != (content.digest, content.length) {
+            self.report(Inconsistency::Content(digest));
         }
     }
 
@@ -368,45 +303,5 @@ impl Check {
                 self.report(Inconsistency::Counter { counter, recorded, counted });
             }
         }
-    }
-}
-
-/// What the chunks of one blob come to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BlobContent {
-    /// `None` if chunks are missing between them.
-    pub(crate) digest: Option<AttachmentDigest>,
-    pub(crate) length: u64,
-}
-
-/// The chunks of one blob, in order.
-pub(crate) struct Content {
-    blob: u128,
-    chunks: u32,
-    length: u64,
-    /// Whether none is missing between them, and none but the last is short.
-    sound: bool,
-    hash: Md5,
-}
-
-impl Default for Content {
-    fn default() -> Self {
-        Self { blob: 0, chunks: 0, length: 0, sound: true, hash: Md5::new() }
-    }
-}
-
-impl Content {
-    /// When all chunks were taken.
-    pub(crate) fn told(self) -> BlobContent {
-        let digest = self.sound.then(|| AttachmentDigest::new(self.hash.finalize().into()));
-        BlobContent { digest, length: self.length }
-    }
-
-    pub(crate) fn take(&mut self, index: u32, chunk: &[u8]) {
-        let full = self.length == u64::from(self.chunks) * CHUNK_BYTES as u64;
-        self.sound &= index == self.chunks && full;
-        self.chunks += 1;
-        self.length += chunk.len() as u64;
-        self.hash.update(chunk);
     }
 }

@@ -8,16 +8,17 @@
 use crate::{
     AttachmentDigest, Database, Error,
     changes::Change,
-    check::{BlobContent, Content, Pages},
+    content::{self, BlobContent, Contents, Met},
     keys::{Key, Keys},
     record::{AttachmentRecord, BodyRecord, ChangeRecord, DocumentHead, DocumentRecord, Meta},
+    rows::Rows,
 };
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
 };
-use tidegate_kv::{Direction, KeyRange, Snapshot};
+use tidegate_kv::{KeyRange, Snapshot};
 use tidegate_types::{DocId, Seq};
 
 /// Writes after which they are committed.
@@ -119,20 +120,15 @@ impl Mender {
     }
 
     async fn documents(&mut self) -> Result<(), Error> {
-        let mut pages = Pages::new(self.keys.documents(Bound::Unbounded, Bound::Unbounded));
-        loop {
-            let rows = pages.next(&self.snapshot).await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            for (key, value) in rows {
-                let id = self.keys.id_in(&key).and_then(|id| id.parse::<DocId>().ok());
-                match (id, DocumentRecord::decode(&value)) {
-                    (Some(id), Ok(record)) => self.document(&id, &record, (&key, &value)).await?,
-                    (None, _) | (_, Err(_)) => self.repair.kept_strays = true,
-                }
+        let mut rows = Rows::new(self.keys.documents(Bound::Unbounded, Bound::Unbounded));
+        while let Some((key, value)) = rows.next(&self.snapshot).await? {
+            let id = self.keys.id_in(&key).and_then(|id| id.parse::<DocId>().ok());
+            match (id, DocumentRecord::decode(&value)) {
+                (Some(id), Ok(record)) => self.document(&id, &record, (&key, &value)).await?,
+                (None, _) | (_, Err(_)) => self.repair.kept_strays = true,
             }
         }
+        Ok(())
     }
 
     async fn document(
@@ -147,9 +143,7 @@ impl Mender {
         self.known.last_seq = self.known.last_seq.max(record.seq);
         self.known.bodies.extend(record.tree.nodes().iter().filter_map(|node| node.body.stored()));
         let head = DocumentHead::decode(value)?;
-        let agrees =
-            (&change.winner, change.deleted, change.winner_body) == (&head.winner, head.deleted, head.winner_body);
-        if let Some(bytes) = record.encode().filter(|_| !agrees) {
+        if let Some(bytes) = record.encode().filter(|_| !change.agrees_with(&head)) {
             self.repair.heads += 1;
             self.write(Write::Put(key.to_vec(), bytes)).await?;
         }
@@ -179,29 +173,23 @@ impl Mender {
 
     async fn changes(&mut self) -> Result<(), Error> {
         let (mut nobodys, mut outdated) = (Vec::new(), Vec::new());
-        let mut pages = Pages::new(self.keys.sequences(Seq::ZERO, Seq::MAX));
-        loop {
-            let rows = pages.next(&self.snapshot).await?;
-            if rows.is_empty() {
-                break;
+        let mut rows = Rows::new(self.keys.sequences(Seq::ZERO, Seq::MAX));
+        while let Some((key, value)) = rows.next(&self.snapshot).await? {
+            let seq = self.keys.seq_in(&key).unwrap_or_default();
+            if self.known.changes.contains(&seq) {
+                continue;
             }
-            for (key, value) in rows {
-                let seq = self.keys.seq_in(&key).unwrap_or_default();
-                if self.known.changes.contains(&seq) {
-                    continue;
-                }
-                match ChangeRecord::decode(seq, &value) {
-                    Ok(change) => match self.latest(&change.id).await? {
-                        Some(latest) if latest != seq => outdated.push(key),
-                        Some(_) => {}
-                        // The document that it tells of is lost.
-                        None => {
-                            self.repair.kept_strays = true;
-                            self.known.last_seq = self.known.last_seq.max(seq);
-                        }
-                    },
-                    Err(_) => nobodys.push((seq, key)),
-                }
+            match ChangeRecord::decode(seq, &value) {
+                Ok(change) => match self.latest(&change.id).await? {
+                    Some(latest) if latest != seq => outdated.push(key),
+                    Some(_) => {}
+                    // The document that it tells of is lost.
+                    None => {
+                        self.repair.kept_strays = true;
+                        self.known.last_seq = self.known.last_seq.max(seq);
+                    }
+                },
+                Err(_) => nobodys.push((seq, key)),
             }
         }
         for (seq, key) in nobodys {
@@ -220,25 +208,19 @@ impl Mender {
 
     async fn bodies(&mut self) -> Result<(), Error> {
         let mut strays = Vec::new();
-        let mut pages = Pages::new(self.keys.bodies());
-        loop {
-            let rows = pages.next(&self.snapshot).await?;
-            if rows.is_empty() {
-                break;
+        let mut rows = Rows::new(self.keys.bodies());
+        while let Some((key, value)) = rows.next(&self.snapshot).await? {
+            let is_stray = !self.known.bodies.remove(&self.keys.seq_in(&key).unwrap_or_default());
+            if is_stray && !self.repair.kept_strays {
+                strays.push(key);
+                continue;
             }
-            for (key, value) in rows {
-                let is_stray = !self.known.bodies.remove(&self.keys.seq_in(&key).unwrap_or_default());
-                if is_stray && !self.repair.kept_strays {
-                    strays.push(key);
-                    continue;
-                }
-                self.known.body_bytes += value.len() as u64;
-                match BodyRecord::decode(&value) {
-                    Ok(body) => body.attachments.iter().for_each(|attachment| {
-                        *self.known.references.entry(attachment.digest).or_default() += 1;
-                    }),
-                    Err(_) => self.repair.kept_strays = true,
-                }
+            self.known.body_bytes += value.len() as u64;
+            match BodyRecord::decode(&value) {
+                Ok(body) => body.attachments.iter().for_each(|attachment| {
+                    *self.known.references.entry(attachment.digest).or_default() += 1;
+                }),
+                Err(_) => self.repair.kept_strays = true,
             }
         }
         // What a lost body referred to is still there.
@@ -252,20 +234,14 @@ impl Mender {
 
     async fn attachments(&mut self) -> Result<(), Error> {
         let mut contents = self.contents().await?;
-        let mut pages = Pages::new(self.keys.attachments());
-        loop {
-            let rows = pages.next(&self.snapshot).await?;
-            if rows.is_empty() {
-                break;
-            }
-            for (key, value) in rows {
-                // A record that can't be read is made anew below, like one that is missing.
-                let Some(digest) = self.keys.digest_in(&key) else { continue };
-                let Ok(record) = AttachmentRecord::decode(&value) else { continue };
-                contents.remove(&record.blob);
-                let counted = self.known.references.remove(&digest).unwrap_or(0);
-                self.recount(key.to_vec(), &record, counted).await?;
-            }
+        let mut rows = Rows::new(self.keys.attachments());
+        while let Some((key, value)) = rows.next(&self.snapshot).await? {
+            // A record that can't be read is made anew below, like one that is missing.
+            let Some(digest) = self.keys.digest_in(&key) else { continue };
+            let Ok(record) = AttachmentRecord::decode(&value) else { continue };
+            contents.remove(&record.blob);
+            let counted = self.known.references.remove(&digest).unwrap_or(0);
+            self.recount(key.to_vec(), &record, counted).await?;
         }
         for (digest, references) in std::mem::take(&mut self.known.references) {
             let found = contents.iter().find(|(_, content)| content.digest == Some(digest));
@@ -305,29 +281,16 @@ impl Mender {
 
     /// What the chunks hold, but those of uploads.
     async fn contents(&mut self) -> Result<BTreeMap<u128, BlobContent>, Error> {
-        let (mut contents, mut current) = (BTreeMap::new(), None::<(u128, Content)>);
-        let mut pages = Pages::of_chunks(self.keys.chunks_all());
-        loop {
-            let rows = pages.next(&self.snapshot).await?;
-            if rows.is_empty() {
-                break;
-            }
-            for (key, chunk) in rows {
-                let Some((blob, index)) = self.keys.chunk_in(&key) else { continue };
-                let (of, mut content) = current.take().unwrap_or((blob, Content::default()));
-                if of != blob {
-                    contents.insert(of, std::mem::take(&mut content).told());
-                }
-                content.take(index, &chunk);
-                current = Some((blob, content));
+        let uploads = content::uploads(self.keys, &self.snapshot).await?;
+        let (mut found, mut contents) = (BTreeMap::new(), Contents::new(self.keys));
+        while let Some(met) = contents.next(&self.snapshot).await? {
+            if let Met::Blob(blob, content) = met
+                && !uploads.contains(&blob)
+            {
+                found.insert(blob, content);
             }
         }
-        contents.extend(current.map(|(blob, content)| (blob, content.told())));
-        let uploads = self.snapshot.scan(self.keys.uploads(), Direction::Forward, usize::MAX).await?;
-        for blob in uploads.iter().filter_map(|(key, _)| self.keys.blob_in(key)) {
-            contents.remove(&blob);
-        }
-        Ok(contents)
+        Ok(found)
     }
 
     async fn counters(&mut self, meta: &Meta) -> Result<(), Error> {
