@@ -1,4 +1,4 @@
-//! The log that the preload library (`shim/powercut.c`) writes, read back as events.
+//! The log that the preload library (`shim/powercut/log.c`) writes, read back as events.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -7,7 +7,11 @@ use std::process::Command;
 use super::Error;
 
 /// Records what a process does to its files.
-pub(crate) const RECORDER: &str = include_str!("../../shim/powercut.c");
+pub(crate) const RECORDER: &str = concat!(
+    include_str!("../../shim/powercut/log.c"),
+    include_str!("../../shim/powercut/content.c"),
+    include_str!("../../shim/powercut/names.c"),
+);
 
 /// Distributions that turn on `_FORTIFY_SOURCE` make `open` an inline function, which cannot be replaced.
 const FLAGS: &[&str] = &["-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-O2"];
