@@ -125,6 +125,11 @@ impl<B: StorageBackend> Sums<B> {
     fn write(&self, pages: &mut HashMap<u64, Page>) -> io::Result<()> {
         let mut changed: Vec<_> = pages.iter_mut().filter(|(_, page)| page.changed).collect();
         changed.sort_unstable_by_key(|(number, _)| **number);
+        // First the length: what finds no space is held in memory, as far as the file reaches.
+        let end = changed.last().map_or(0, |(number, _)| (*number + 1) * PAGE_BYTES);
+        if self.file.len()? < end {
+            self.file.set_len(end)?;
+        }
         for (number, page) in changed {
             let bytes = page.sums.map(u32::to_le_bytes);
             self.file.write(number * PAGE_BYTES, bytes.as_flattened())?;
@@ -132,5 +137,68 @@ impl<B: StorageBackend> Sums<B> {
             self.unsynced.store(true, Ordering::Release);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+    use crate::{EmbeddedOptions, embedded::shared::Shared};
+
+    fn empty() -> Sums<InMemoryBackend> {
+        let shared = Arc::new(Shared::new(&EmbeddedOptions::new("nowhere")));
+        Sums::new(TreeFile::over(InMemoryBackend::new(), shared).unwrap())
+    }
+
+    /// The same file, as the next start finds it.
+    fn again(sums: Sums<InMemoryBackend>) -> Sums<InMemoryBackend> {
+        Sums::new(sums.file)
+    }
+
+    #[test]
+    fn what_is_put_is_there_and_the_rest_is_zero() {
+        let sums = empty();
+        sums.put(1020, 1..=9).unwrap();
+        let expected = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0];
+        assert_eq!(sums.get(1019, 11).unwrap(), expected);
+        sums.sync().unwrap();
+        assert_eq!(again(sums).get(1019, 11).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_not_synced_may_be_lost_and_what_is_synced_is_not() {
+        let sums = empty();
+        sums.put(5, 1..=1).unwrap();
+        sums.sync().unwrap();
+        sums.put(6, 2..=2).unwrap();
+        assert_eq!(again(sums).get(5, 2).unwrap(), [1, 0]);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_nothing_is_lost_for_it() {
+        let sums = empty();
+        let blocks = || (0..2 * PAGES_MAX as u64 + 10).map(|number| number * PER_PAGE as u64 + number % 7);
+        for (block, sum) in blocks().zip(1..) {
+            sums.put(block, sum..=sum).unwrap();
+            assert!(sums.pages().len() <= PAGES_MAX);
+        }
+        assert!(blocks().zip(1..).all(|(block, sum)| sums.get(block, 1).unwrap() == [sum]));
+        assert!(sums.pages().len() <= PAGES_MAX);
+    }
+
+    #[test]
+    fn what_is_cut_off_is_zero_when_the_file_grows_again() {
+        let sums = empty();
+        sums.put(0, 1..=3000).unwrap();
+        sums.cut(1500).unwrap();
+        sums.put(2500, 7..=7).unwrap();
+        assert_eq!(sums.get(1499, 2).unwrap(), [1500, 0]);
+        assert_eq!(sums.get(2499, 3).unwrap(), [0, 7, 0]);
+        sums.sync().unwrap();
+        assert_eq!(again(sums).get(2499, 3).unwrap(), [0, 7, 0]);
     }
 }

@@ -43,7 +43,8 @@ impl TreeFile {
 }
 
 impl<B: StorageBackend> TreeFile<B> {
-    fn over(disk: B, shared: Arc<Shared>) -> io::Result<Self> {
+    /// The file over what keeps its bytes.
+    pub(crate) fn over(disk: B, shared: Arc<Shared>) -> io::Result<Self> {
         let counted = AtomicU64::new(0);
         let file = Self { disk, holding: AtomicBool::new(false), held: Mutex::default(), counted, shared };
         file.note_length(file.disk.len()?);
