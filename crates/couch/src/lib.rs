@@ -16,6 +16,7 @@ mod list;
 mod local;
 mod node;
 mod partition;
+mod purge;
 mod replicator;
 mod revisions;
 mod route;

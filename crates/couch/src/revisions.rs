@@ -1,4 +1,4 @@
-//! Which revisions there are, which are missing, how many are kept, and taking some away.
+//! Which revisions are missing, and how many are kept.
 
 use crate::{
     context::{Answer, Context, json, json_value},
@@ -53,39 +53,8 @@ pub(crate) async fn set_limit(cx: &Context, db: &Database, body: Incoming) -> An
     Ok(json_value(StatusCode::OK, &json!({ "ok": true })))
 }
 
-pub(crate) async fn purged_infos_limit(db: &Database) -> Answer {
-    Ok(json(StatusCode::OK, format!("{}\n", db.purged_infos_limit().await?)))
-}
-
-pub(crate) async fn set_purged_infos_limit(cx: &Context, db: &Database, body: Incoming) -> Answer {
-    let body = cx.read(body).await?;
-    let limit = serde_json::from_slice::<Value>(&body)?.as_u64().filter(|limit| *limit > 0);
-    let limit = limit.ok_or(Error::bad_request("`purge_infos_limit` must be positive integer"))?;
-    db.set_purged_infos_limit(limit).await?;
-    Ok(json_value(StatusCode::OK, &json!({ "ok": true })))
-}
-
-pub(crate) async fn purge(cx: &Context, db: &Database, body: Incoming) -> Answer {
-    let limit = |max: u64| usize::try_from(max).unwrap_or(usize::MAX);
-    let (documents_max, revs_max) = (limit(cx.live.purge_documents_max), limit(cx.live.purge_revs_max));
-    let requests = parse(&cx.read_json(body).await?, documents_max)?;
-    if requests.iter().map(|(_, revs)| revs.len()).sum::<usize>() > revs_max {
-        return Err(Error::bad_request(format!("Exceeded maximum number of revisions: {revs_max}.")));
-    }
-    for (id, _) in &requests {
-        db.check_doc_id(id)?;
-    }
-    let mut out = b"{\"purge_seq\":null,\"purged\":{".to_vec();
-    for purged in db.purge(requests).await? {
-        write_name(&mut out, &purged.id);
-        write_revs(&mut out, &purged.revs);
-    }
-    out.extend_from_slice(b"}}\n");
-    Ok(json(StatusCode::CREATED, out))
-}
-
 /// `{"id":["1-a",…],…}`.
-fn parse(text: &[u8], documents_max: usize) -> Result<Vec<(DocId, Vec<Rev>)>, Error> {
+pub(crate) fn parse(text: &[u8], documents_max: usize) -> Result<Vec<(DocId, Vec<Rev>)>, Error> {
     let mut members = Members::new(text, Limits::default())?;
     let mut documents = Vec::new();
     while let Some(id) = members.next_name()? {
@@ -97,14 +66,14 @@ fn parse(text: &[u8], documents_max: usize) -> Result<Vec<(DocId, Vec<Rev>)>, Er
         })?;
         documents.push((id.parse()?, revs));
         if documents.len() > documents_max {
-            return Err(Error::bad_request(format!("Exceeded maximum number of documents: {documents_max}.")));
+            return Err(Error::bad_request("Exceeded maximum number of documents."));
         }
     }
     Ok(documents)
 }
 
 /// A member's name, with a comma where it isn't the first.
-fn write_name(out: &mut Vec<u8>, id: &DocId) {
+pub(crate) fn write_name(out: &mut Vec<u8>, id: &DocId) {
     if out.last() != Some(&b'{') {
         out.push(b',');
     }
@@ -112,7 +81,7 @@ fn write_name(out: &mut Vec<u8>, id: &DocId) {
     out.push(b':');
 }
 
-fn write_revs(out: &mut Vec<u8>, revs: &[Rev]) {
+pub(crate) fn write_revs(out: &mut Vec<u8>, revs: &[Rev]) {
     out.push(b'[');
     for (index, rev) in revs.iter().enumerate() {
         if index > 0 {

@@ -2,7 +2,7 @@
 
 use crate::{
     Caller, Change, DatabaseInfo, DocRange, DocRow, Document, Engine, Error, Feed, Layout, LocalDocument, Order,
-    Purged,
+    PurgeRecord, Purged,
     document::from_row,
     rules::{Purpose, Rules},
 };
@@ -10,8 +10,6 @@ use std::sync::Arc;
 use tidegate_access::Security;
 use tidegate_store::{Listing, Reader};
 use tidegate_types::{DbName, DocId, Rev, Seq};
-
-const PURGED_INFOS_LIMIT: &str = "purged_infos_limit";
 
 /// A database whose holder may use it: only the access check makes one.
 #[derive(Clone)]
@@ -39,6 +37,12 @@ pub struct DocumentList {
     listing: Listing,
     info: DatabaseInfo,
     range: DocRange,
+}
+
+/// Purges in the order they were asked for, read page by page, all as they were at one moment.
+pub struct PurgeList {
+    reader: Reader,
+    last: u64,
 }
 
 impl Database {
@@ -122,9 +126,7 @@ impl Database {
     /// [`Error::Access`], the database is gone, or the storage failed.
     pub async fn purged_infos_limit(&self) -> Result<u64, Error> {
         self.engine.check_admin(&self.caller)?;
-        let text = self.store.setting(PURGED_INFOS_LIMIT).await?;
-        let number = text.as_deref().and_then(|text| str::from_utf8(text).ok()?.parse().ok());
-        Ok(number.unwrap_or(1_000))
+        Ok(self.store.purges_max().await?)
     }
 
     /// Sets how many purges are remembered.
@@ -133,7 +135,16 @@ impl Database {
     /// [`Error::Access`], the database is gone, or the storage failed.
     pub async fn set_purged_infos_limit(&self, limit: u64) -> Result<(), Error> {
         self.engine.check_admin(&self.caller)?;
-        Ok(self.store.put_setting(PURGED_INFOS_LIMIT, limit.to_string().as_bytes()).await?)
+        Ok(self.store.set_purges_max(limit).await?)
+    }
+
+    /// The purges that are remembered, as they are now.
+    ///
+    /// # Errors
+    /// [`Error::Access`], the database is gone, or the storage failed.
+    pub fn purges(&self) -> Result<PurgeList, Error> {
+        self.check_listing()?;
+        Ok(PurgeList { reader: self.store.reader()?, last: 0 })
     }
 
     /// Its name.
@@ -291,6 +302,18 @@ impl Database {
     /// The database is gone, or the storage failed.
     pub async fn pending(&self, after: Seq) -> Result<u64, Error> {
         Ok(self.store.count_changes(after, 10_000).await?)
+    }
+}
+
+impl PurgeList {
+    /// The next ones, at most `limit`; none at the end.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn next(&mut self, limit: usize) -> Result<Vec<PurgeRecord>, Error> {
+        let rows = self.reader.purges(self.last, limit).await?;
+        self.last = rows.last().map_or(self.last, |(number, _)| *number);
+        Ok(rows.into_iter().map(|(_, purge)| purge).collect())
     }
 }
 

@@ -33,7 +33,7 @@ pub use config::{
     BadValue, Compression, CorsRules, DefaultSecurity, Expected, Flag, Live, Persistence, Refusal, ReplicatorRules,
     Sections, UuidAlgorithm, ValidUser,
 };
-pub use database::{Database, DocumentList, RevsDiff};
+pub use database::{Database, DocumentList, PurgeList, RevsDiff};
 pub use document::{Availability, Detail, Document, History, OpenRev, OpenRevs, Which};
 pub use engine::{Engine, Identity, Layout, Options, Party};
 pub use error::{Absence, Error};
@@ -48,7 +48,7 @@ pub use tidegate_kv::{Health, Stats};
 pub use tidegate_script::{Error as ScriptError, Pool, Program};
 pub use tidegate_store::{
     Attachment, AttachmentDigest, Backup, BackupHead, BackupSummary, Change, Compaction, Damage, DatabaseInfo, Decoder,
-    DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Inconsistency, Item, LocalDocument, Order, Purged,
-    Repair, RestoreError, Usage, Written, restore,
+    DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Inconsistency, Item, LocalDocument, Order, PurgeRecord,
+    Purged, Repair, RestoreError, Usage, Written, restore,
 };
 pub use write::{AttachmentContent, AttachmentWrite, Placement, Write};

@@ -152,6 +152,13 @@ fn replication() {
     t.delete("/db/_local/check");
     t.post("/db/_purge", r#"{"d":["2-c","1-a"]}"#);
     t.post("/db/_purge", r#"{"d":["3-e"]}"#);
+    t.get("/db/_purged_infos");
+    t.put("/db/_purged_infos_limit", "0");
+    t.put("/db/_purged_infos_limit", "1");
+    t.get("/db/_purged_infos");
+    t.post("/db/_purge", r#"{"none":[]}"#);
+    t.get("/db/_purged_infos");
+    t.post("/db/_purged_infos", "{}");
     t.get("/db/d");
     t.get("/db");
     insta::assert_snapshot!(t.finish());

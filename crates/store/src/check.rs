@@ -9,8 +9,8 @@ use crate::{
     content::{self, BlobContent, Contents, Met},
     keys::Keys,
     read::winner_of,
-    record::{AttachmentRecord, BodyRecord, ChangeRecord, DocumentHead, DocumentRecord, Meta},
     rows::Rows,
+    record::{AttachmentRecord, BodyRecord, ChangeRecord, DocumentHead, DocumentRecord, Meta, PurgeRecord},
 };
 use bytes::Bytes;
 use std::{
@@ -122,6 +122,7 @@ impl Database {
         check.bodies().await?;
         check.attachments().await?;
         check.contents().await?;
+        check.purges().await?;
         check.counters(&meta);
         Ok(check.found)
     }
@@ -272,6 +273,14 @@ impl Check {
         }
         for (_, missing) in std::mem::take(&mut self.tally.blobs) {
             self.report(Inconsistency::Content(missing.digest));
+        }
+        Ok(())
+    }
+
+    async fn purges(&mut self) -> Result<(), Error> {
+        let mut rows = Rows::new(self.keys.purges(0, u64::MAX));
+        while let Some((key, value)) = rows.next(&self.snapshot).await? {
+            self.readable(&key, PurgeRecord::decode(&value));
         }
         Ok(())
     }

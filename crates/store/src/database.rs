@@ -69,7 +69,7 @@ pub struct DatabaseInfo {
     pub created_s: u64,
     /// Of the latest change.
     pub update_seq: Seq,
-    /// Purges so far.
+    /// Documents that somebody asked to purge revisions of, so far.
     pub purge_seq: u64,
     /// Live documents, design documents included.
     pub doc_count: u64,

@@ -78,7 +78,7 @@ impl Keys {
     const SETTING: u8 = b'p';
     const ASSIGNMENT: u8 = b'q';
     const CHANNEL_ROW: u8 = b'k';
-    const DEPARTURE: u8 = b'h';
+    const DEPARTURE: u8 = b'x';
     const EXPIRY: u8 = b'e';
     const GRANT: u8 = b'g';
     const PRINCIPAL: u8 = b'r';
@@ -88,6 +88,7 @@ impl Keys {
     const CHANNEL: u8 = b'c';
     /// Stands in no text.
     const END_OF_TEXT: u8 = 0xff;
+    const PURGE: u8 = b'h';
 
     pub(crate) fn new(number: u32) -> Self {
         let [a, b, c, d] = number.to_be_bytes();
@@ -334,6 +335,20 @@ impl Keys {
     pub(crate) fn chunk_in(&self, key: &[u8]) -> Option<(u128, u32)> {
         let (blob, index) = key.get(self.prefix.len() + 1..)?.split_first_chunk()?;
         Some((u128::from_be_bytes(*blob), u32::from_be_bytes(index.try_into().ok()?)))
+    }
+
+    pub(crate) fn purge(&self, number: u64) -> Vec<u8> {
+        self.key(Self::PURGE, &number.to_be_bytes())
+    }
+
+    /// The purges after `after` up to and including `until`.
+    pub(crate) fn purges(&self, after: u64, until: u64) -> KeyRange {
+        KeyRange { start: Bound::Excluded(self.purge(after)), end: Bound::Included(self.purge(until)) }
+    }
+
+    /// The number in a purge's key.
+    pub(crate) fn purge_in(&self, key: &[u8]) -> Option<u64> {
+        Some(u64::from_be_bytes(key.get(self.prefix.len() + 1..)?.try_into().ok()?))
     }
 
     pub(crate) fn upload(&self, blob: u128) -> Vec<u8> {

@@ -60,7 +60,7 @@ pub use purge::Purged;
 pub use read::{Body, DocumentState, Reader, Winner};
 #[doc(hidden)]
 pub use record::rewrite_as_each;
-pub use record::{Attachment, AttachmentDigest, Encoding};
+pub use record::{Attachment, AttachmentDigest, Encoding, PurgeRecord};
 pub use repair::Repair;
 pub use settings::Documents;
 pub use upload::{Staged, Upload};

@@ -105,6 +105,6 @@ pub(crate) fn encode(value: &[u8]) -> Vec<u8> {
     [&[VERSION], value].concat()
 }
 
-fn decode(bytes: &Bytes) -> Result<Bytes, Error> {
+pub(crate) fn decode(bytes: &Bytes) -> Result<Bytes, Error> {
     Ok(bytes.slice_ref(RecordReader::versioned("setting", VERSION, bytes)?.rest()))
 }

@@ -89,6 +89,7 @@ POST   /db/_view_cleanup                           401  403  401  202  202
 POST   /db/_purge                                  401  403  401  401  201 | {"purged-WHO":["REV"]}
 GET    /db/_purged_infos_limit                     401  403  401  401  200
 PUT    /db/_purged_infos_limit                     401  403  401  401  200 | 900
+GET    /db/_purged_infos                           401  403  200  200  200
 POST   /db/_sync_shards                            401  403  401  401  202
 
 POST   /db/_temp_view                              401  403  410  410  410

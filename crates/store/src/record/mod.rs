@@ -10,6 +10,7 @@ mod grant;
 mod meta;
 mod periods;
 mod principal;
+mod purge;
 
 pub(crate) use assignment::AssignmentRecord;
 pub(crate) use attachment::AttachmentRecord;
@@ -22,9 +23,11 @@ pub(crate) use grant::GrantRecord;
 pub(crate) use meta::Meta;
 pub(crate) use principal::PrincipalRecord;
 
+pub use purge::PurgeRecord;
+
 /// Reads bytes as a record of each kind, and writes those that can be read again: for the fuzz target.
 #[doc(hidden)]
-pub fn rewrite_as_each(bytes: &[u8]) -> [Option<Vec<u8>>; 9] {
+pub fn rewrite_as_each(bytes: &[u8]) -> [Option<Vec<u8>>; 10] {
     [
         DocumentRecord::decode(bytes).ok().and_then(|record| record.encode()),
         BodyRecord::decode(&bytes::Bytes::copy_from_slice(bytes)).ok().map(|record| record.encode()),
@@ -35,5 +38,6 @@ pub fn rewrite_as_each(bytes: &[u8]) -> [Option<Vec<u8>>; 9] {
         GrantRecord::decode(bytes).ok().map(|record| record.encode()),
         PrincipalRecord::decode(&bytes::Bytes::copy_from_slice(bytes)).ok().map(|record| record.encode()),
         AttachmentRecord::decode(bytes).ok().map(|record| record.encode()),
+        PurgeRecord::decode(bytes).ok().map(|record| PurgeRecord::encode(&record.id, &record.revs)),
     ]
 }

@@ -51,6 +51,12 @@ async fn counters(play: &Play, reader: &Reader) {
     assert_eq!((info.update_seq, info.purge_seq), (model.update_seq, model.purge_seq));
     assert_eq!((info.revs_limit, info.created_s, info.uuid), (model.revs_limit, 7, play.db.uuid()));
     assert_eq!(play.db.update_seq(), model.update_seq);
+    let (numbers, purges): (Vec<u64>, Vec<_>) = reader.purges(0, usize::MAX).await.unwrap().into_iter().unzip();
+    assert_eq!(purges, model.purges);
+    assert_eq!(numbers.last().copied(), (!model.purges.is_empty()).then_some(model.purge_seq));
+    let page = reader.purges(numbers.first().copied().unwrap_or_default(), 2).await.unwrap();
+    assert!(page.into_iter().map(|(_, purge)| purge).eq(model.purges.iter().skip(1).take(2).cloned()));
+    assert_eq!(play.db.purges_max().await.unwrap(), model.purges_max as u64);
 }
 
 async fn documents(model: &Model, reader: &Reader) {
@@ -205,6 +211,8 @@ async fn storage(play: &Play) {
         ('d', model.documents.len()),
         ('s', model.documents.len()),
         ('b', model.bodies().map(|body| body.seq).collect::<BTreeSet<_>>().len()),
+        ('h', model.purges.len()),
+        ('p', model.settings),
         ('l', model.locals.len()),
         ('a', contents.len()),
         ('c', usize::try_from(chunks).unwrap() + play.abandoned.iter().sum::<usize>()),

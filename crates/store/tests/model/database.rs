@@ -4,7 +4,9 @@ use crate::tree::Tree;
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_store::{Attachment, AttachmentDigest, Change, Edit, Encoding, History, NewAttachment, Purged, Revpos};
+use tidegate_store::{
+    Attachment, AttachmentDigest, Change, Edit, Encoding, History, NewAttachment, PurgeRecord, Purged, Revpos,
+};
 use tidegate_types::{Digest, DocId, Rev, Seq};
 
 #[derive(Clone, Debug)]
@@ -13,6 +15,11 @@ pub(crate) struct Model {
     pub(crate) locals: BTreeMap<DocId, (u64, Bytes)>,
     pub(crate) update_seq: Seq,
     pub(crate) purge_seq: u64,
+    /// Oldest first.
+    pub(crate) purges: Vec<PurgeRecord>,
+    pub(crate) purges_max: usize,
+    /// How many settings were made.
+    pub(crate) settings: usize,
     pub(crate) revs_limit: u64,
     /// Every change there has been, in order.
     pub(crate) announced: Vec<Change>,
@@ -47,6 +54,9 @@ impl Model {
             locals: BTreeMap::new(),
             update_seq: Seq::ZERO,
             purge_seq: 0,
+            purges: Vec::new(),
+            purges_max: 1_000,
+            settings: 0,
             revs_limit: 1_000,
             announced: Vec::new(),
         }
@@ -74,14 +84,20 @@ impl Model {
     pub(crate) fn purge(&mut self, requests: &[(DocId, Vec<Rev>)]) -> Vec<Purged> {
         let purge = |(id, revs): &(DocId, Vec<Rev>)| {
             let mut document = self.documents.get(id).cloned().unwrap_or_default();
+            self.purge_seq += 1;
+            self.purges.push(PurgeRecord { id: id.clone(), revs: revs.clone() });
+            self.trim_purges();
             let revs = document.tree.purge(revs);
             if !revs.is_empty() {
-                self.purge_seq += 1;
                 self.put(id, document);
             }
             Purged { id: id.clone(), revs }
         };
         requests.iter().map(purge).collect()
+    }
+
+    pub(crate) fn trim_purges(&mut self) {
+        self.purges.drain(..self.purges.len().saturating_sub(self.purges_max));
     }
 
     pub(crate) fn compact(&mut self) {

@@ -31,6 +31,7 @@ async fn check_finds(kind: char, how: Break, expected: &[&str], left: &[&str]) {
     let staged = stage(&db, &vec![7; 300_000].into()).await;
     let edit = Edit { attachments: vec![attachment("a", staged)], ..edit("doc", None, "\"v\":1") };
     write(&db, edit).await.unwrap();
+    db.purge(vec![("none".parse().unwrap(), Vec::new())]).await.unwrap();
     check(&db).await;
     let kv = store.storage();
     let (mut key, mut value) = rows(kv, kind).await.swap_remove(0);
@@ -118,4 +119,5 @@ async fn bodies_and_attachments_must_agree() {
     check_finds('c', Break::Alter(8), &["content"], &["content"]).await;
     check_finds('c', Break::Garble, &["content"], &["content"]).await;
     check_finds('c', Break::Duplicate, &["content"], &["content"]).await;
+    check_finds('h', Break::Garble, &["unreadable"], &["unreadable"]).await;
 }

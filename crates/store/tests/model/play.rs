@@ -61,6 +61,12 @@ impl Play {
             Step::Batch(plans) => self.batch(plans).await,
             Step::Concurrent(batches) => self.concurrent(batches).await,
             Step::Purge(picks) => self.purge(picks).await,
+            Step::PurgesMax(max) => {
+                self.db.set_purges_max(u64::from(*max)).await.unwrap();
+                self.model.purges_max = usize::from(*max);
+                self.model.settings = 1;
+                self.model.trim_purges();
+            }
             Step::Compact => {
                 fixture::compact(&self.db).await;
                 self.model.compact();

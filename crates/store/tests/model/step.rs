@@ -13,6 +13,8 @@ pub(crate) enum Step {
     Concurrent(Vec<Vec<EditPlan>>),
     /// Of these documents the revisions these numbers pick.
     Purge(Vec<(u8, Vec<u8>)>),
+    /// How many purges are remembered.
+    PurgesMax(u8),
     Compact,
     RevsLimit(u64),
     PutLocal(u8, u8),
@@ -121,6 +123,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         24 => vec(edit(), 1..6).prop_map(Step::Batch),
         6 => vec(vec(edit(), 1..4), 2..5).prop_map(Step::Concurrent),
         3 => vec((0..DOCUMENTS, vec(any::<u8>(), 1..3)), 1..3).prop_map(Step::Purge),
+        1 => (1..5u8).prop_map(Step::PurgesMax),
         2 => Just(Step::Compact),
         3 => prop_oneof![1u64..5, Just(1_000)].prop_map(Step::RevsLimit),
         2 => (0..LOCALS, any::<u8>()).prop_map(|(id, body)| Step::PutLocal(id, body)),
