@@ -5,7 +5,7 @@
 //!
 //! Source: `couch_mrview:validate`, `validate_ddoc_fields`, `couch_query_servers:try_compile`.
 
-use crate::{Error, Pool, Program, ScriptError};
+use crate::{Error, Pool, Program, ScriptError, validators};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -62,11 +62,15 @@ pub(crate) async fn check(scripts: impl FnOnce() -> Result<Pool, Error>, edit: &
     let text: Bytes = [b"{", &*edit.members, b"}"].concat().into();
     let Ok(design) = serde_json::from_slice::<Map<String, Value>>(&text) else { return Ok(()) };
     check_members(&design)?;
+    let is_edit = matches!(edit.history, History::Edit { .. });
+    if let Some(Err(why)) = validators::selector(&design).filter(|_| is_edit) {
+        return Err(Error::InvalidDesign(why));
+    }
     if !matches!(design.get("language").and_then(Value::as_str), None | Some("javascript")) {
         return Ok(());
     }
     let mut functions = functions_of_views(&design)?;
-    if matches!(edit.history, History::Edit { .. }) {
+    if is_edit {
         functions.extend(other_functions(&design));
     }
     if functions.is_empty() {

@@ -3,12 +3,12 @@
 use crate::{
     Caller, Error, Layout,
     config::{DefaultSecurity, Live},
-    partition, validators,
+    partition,
+    validators::{self, Validator},
 };
 use bytes::Bytes;
 use std::sync::Arc;
 use tidegate_access::Security;
-use tidegate_script::Program;
 use tidegate_store::{Database, Edit};
 use tidegate_types::{DbName, DocKind};
 
@@ -23,8 +23,8 @@ pub(crate) struct Rules {
     pub(crate) security: Security,
     pub(crate) layout: Layout,
     pub(crate) purpose: Purpose,
-    /// The functions that judge edits.
-    pub(crate) validators: Vec<Program>,
+    /// What judges edits.
+    pub(crate) validators: Vec<Validator>,
 }
 
 /// What a database is for.

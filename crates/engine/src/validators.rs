@@ -1,6 +1,7 @@
-//! `validate_doc_update`: functions of design documents that judge each edit before it is written.
+//! `validate_doc_update`: functions and selectors of design documents that judge each edit before it is written.
 //!
-//! Source: `couch_db:validate_doc_update`, `prep_and_validate_update`, `prep_and_validate_replicated_updates`.
+//! Source: `couch_db:validate_doc_update`, `prep_and_validate_update`, `prep_and_validate_replicated_updates`; for selectors
+//! `mango_native_proc:handle_call`.
 
 use crate::{Caller, Database, Error};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -10,40 +11,62 @@ use std::{io::Write as _, ops::Bound};
 use tidegate_json::write_string;
 use tidegate_revtree::{EditError, Tree};
 use tidegate_script::{OwnedValidation, Program, Verdict};
+use tidegate_selector::{Document, Limits, Selector};
 use tidegate_store::{Attachment, Body, DocRange, Edit, History, NewAttachment, Order, Reader, Revpos};
 use tidegate_types::{DocId, DocKind, Rev};
 
-const FUNCTION: &str = "validate_doc_update";
+const MEMBER: &str = "validate_doc_update";
 /// Design documents read at once.
 const PAGE: usize = 100;
 
-/// The functions of a database, in the order of their design documents.
-pub(crate) async fn load(store: &tidegate_store::Database) -> Result<Vec<Program>, Error> {
+/// What judges the edits of a database.
+pub(crate) enum Validator {
+    /// A function in JavaScript.
+    Function(Program),
+    /// What the new and the old document must match together, of a design document in the language `query`.
+    Selector(Selector),
+    /// A selector that came with a replication and is none; why. Nothing can be written until it is mended.
+    Unreadable(String),
+}
+
+/// The validators of a database, in the order of their design documents.
+pub(crate) async fn load(store: &tidegate_store::Database) -> Result<Vec<Validator>, Error> {
     let reader = store.reader()?;
     let start = Bound::Included("_design/".to_owned());
     let end = Bound::Excluded("_design0".to_owned());
     let mut list = reader.list(&DocRange { start, end, order: Order::Ascending });
-    let mut programs = Vec::new();
+    let mut validators = Vec::new();
     loop {
         let rows = list.next(PAGE).await?;
         if rows.is_empty() {
-            return Ok(programs);
+            return Ok(validators);
         }
         for row in rows {
             let Some(seq) = row.winner.body else { continue };
             let Some(body) = reader.body(seq).await? else { continue };
-            programs.extend(program(store.uuid(), (&row.id, &row.winner.rev), &body.members));
+            validators.extend(validator(store.uuid(), (&row.id, &row.winner.rev), &body.members));
         }
     }
 }
 
-fn program(uuid: [u8; 8], (id, rev): (&DocId, &Rev), members: &[u8]) -> Option<Program> {
-    memchr::memmem::find(members, FUNCTION.as_bytes())?;
+fn validator(uuid: [u8; 8], (id, rev): (&DocId, &Rev), members: &[u8]) -> Option<Validator> {
+    memchr::memmem::find(members, MEMBER.as_bytes())?;
     let text = [b"{", members, b"}"].concat();
     let design: Map<String, Value> = serde_json::from_slice(&text).ok()?;
-    let source = design.get(FUNCTION)?.as_str()?.to_owned();
-    let key = format!("{:016x}/{id}@{rev}/{FUNCTION}", u64::from_be_bytes(uuid));
-    Some(Program::new(key, source, Some(text.into())))
+    if let Some(selector) = selector(&design) {
+        return Some(selector.map_or_else(|why| Validator::Unreadable(format!("{id}: {why}")), Validator::Selector));
+    }
+    let source = design.get(MEMBER)?.as_str()?.to_owned();
+    let key = format!("{:016x}/{id}@{rev}/{MEMBER}", u64::from_be_bytes(uuid));
+    Some(Validator::Function(Program::new(key, source, Some(text.into()))))
+}
+
+/// The selector by which a design document judges edits, if it does.
+pub(crate) fn selector(design: &Map<String, Value>) -> Option<Result<Selector, String>> {
+    let is_query = design.get("language").and_then(Value::as_str) == Some("query");
+    let object = design.get(MEMBER).filter(|member| is_query && member.is_object())?;
+    let selector = Selector::parse(object.to_string().as_bytes(), Limits::default());
+    Some(selector.map_err(|error| format!("`{MEMBER}` is no selector: {error}")))
 }
 
 impl Database {
@@ -66,20 +89,36 @@ impl Database {
             user: user(&self.caller, self.name().as_str()),
             security: Bytes::copy_from_slice(self.security().as_bytes()),
         };
-        let scripts = self.engine.scripts()?;
-        for program in &self.rules.validators {
-            match scripts.validate(program, input.clone()).await? {
-                Verdict::Accepted => {}
-                Verdict::Forbidden(reason) => return Err(tidegate_access::Error::Forbidden(reason.into()).into()),
-                Verdict::Unauthorized(reason) => return Err(tidegate_access::Error::Unauthorized(reason.into()).into()),
+        for validator in &self.rules.validators {
+            match validator {
+                Validator::Function(program) => self.judge(program, &input).await?,
+                Validator::Selector(selector) if matches(selector, &input) => {}
+                Validator::Selector(_) => {
+                    return Err(tidegate_access::Error::Forbidden("document is not valid".into()).into());
+                }
+                Validator::Unreadable(why) => return Err(Error::InvalidDesign(why.clone())),
             }
         }
         Ok(())
+    }
+
+    async fn judge(&self, program: &Program, input: &OwnedValidation) -> Result<(), Error> {
+        match self.engine.scripts()?.validate(program, input.clone()).await? {
+            Verdict::Accepted => Ok(()),
+            Verdict::Forbidden(reason) => Err(tidegate_access::Error::Forbidden(reason.into()).into()),
+            Verdict::Unauthorized(reason) => Err(tidegate_access::Error::Unauthorized(reason.into()).into()),
+        }
     }
 }
 
 fn user(caller: &Caller, database: &str) -> Bytes {
     caller.context().userctx_json(database).into()
+}
+
+fn matches(selector: &Selector, input: &OwnedValidation) -> bool {
+    let old = input.old_document.as_deref().unwrap_or(b"null");
+    let special = [("newDoc", input.document.as_ref()), ("oldDoc", old)];
+    selector.matches(&Document { special: &special, members: b"" })
 }
 
 /// Where an edit stands: the revisions that its text tells, newest first, and the one it replaces.
@@ -212,12 +251,40 @@ mod tests {
     fn a_function_is_found_where_there_is_one() {
         let named = |members: &str| {
             let (id, rev) = ("_design/d".parse().unwrap(), "1-a".parse().unwrap());
-            program([0; 8], (&id, &rev), members.as_bytes()).map(|program| program.key().to_owned())
+            match validator([0; 8], (&id, &rev), members.as_bytes())? {
+                Validator::Function(program) => Some(program.key().to_owned()),
+                Validator::Selector(_) => Some("selector".to_owned()),
+                Validator::Unreadable(why) => Some(why),
+            }
         };
         let key = "0000000000000000/_design/d@1-a/validate_doc_update";
         assert_eq!(named(r#""validate_doc_update":"function() {}""#).as_deref(), Some(key));
         assert_eq!(named(r#""views":{"validate_doc_update":"x"}"#), None);
         assert_eq!(named(r#""validate_doc_update":1"#), None);
+        assert_eq!(named(r#""validate_doc_update":{}"#), None);
+        assert_eq!(named(r#""language":"query","validate_doc_update":{}"#).as_deref(), Some("selector"));
+        let broken = named(r#""language":"query","validate_doc_update":{"$no":1}"#).unwrap();
+        assert!(broken.starts_with("_design/d: `validate_doc_update` is no selector: "), "{broken}");
+    }
+
+    #[test]
+    fn selectors_see_the_new_and_the_old_document() {
+        let check = |old: Option<&'static str>, selector: &str, expected: bool| {
+            let selector = Selector::parse(selector.as_bytes(), Limits::default()).unwrap();
+            let input = OwnedValidation {
+                document: Bytes::from_static(br#"{"_id":"d","type":"film","year":1994}"#),
+                old_document: old.map(|text| Bytes::from_static(text.as_bytes())),
+                user: Bytes::new(),
+                security: Bytes::new(),
+            };
+            assert_eq!(matches(&selector, &input), expected);
+        };
+        check(None, r#"{"newDoc":{"type":"film","year":{"$lt":2000}}}"#, true);
+        check(None, r#"{"newDoc":{"title":{"$exists":true}}}"#, false);
+        check(None, r#"{"oldDoc":null}"#, true);
+        check(None, r#"{"oldDoc.type":"film"}"#, false);
+        check(Some(r#"{"type":"film"}"#), r#"{"oldDoc.type":"film"}"#, true);
+        check(Some(r#"{"type":"book"}"#), r#"{"$or":[{"oldDoc":null},{"oldDoc.type":"film"}]}"#, false);
     }
 
     #[test]

@@ -190,3 +190,24 @@ fn design_documents_are_not_judged_and_what_is_no_function_is_refused() {
     assert_eq!(site.ask(Who::Ada, "PUT /db/_local/x", "{}").status, 201);
     assert_eq!(site.ask(Who::Ada, "PUT /db/x", "{}").status, 403);
 }
+
+#[test]
+fn selectors_judge_as_functions_do() {
+    let (site, old) = site(&[]);
+    let design = r#"{"language":"query","validate_doc_update":{"newDoc":{"type":{"$type":"string"}},"$or":[{"oldDoc":null},{"oldDoc.fixed":{"$ne":true}},{"oldDoc.fixed":{"$exists":false}}]}}"#;
+    assert_eq!(site.ask(Who::Keeper, "PUT /db/_design/form", design).status, 201);
+    let broken =
+        site.ask(Who::Keeper, "PUT /db/_design/broken", r#"{"language":"query","validate_doc_update":{"$no":1}}"#);
+    assert_eq!(broken.status, 400, "{}", broken.text());
+    let (untyped, fixed) = (r#"{"type":1}"#, r#"{"_id":"f","type":"a","fixed":true}"#);
+    let refused = site.ask(Who::Ada, "PUT /db/x", untyped);
+    let expected = "{\"error\":\"forbidden\",\"reason\":\"document is not valid\"}\n";
+    assert_eq!((refused.status, &*refused.text()), (403, expected));
+    assert_eq!(site.ask(Who::Ada, &format!("PUT /db/old?rev={old}"), r#"{"type":"a"}"#).status, 201);
+    assert_eq!(site.ask(Who::Ada, "POST /db", fixed).status, 201);
+    let batch = site.ask(Who::Ada, "POST /db/_bulk_docs", r#"{"new_edits":false,"docs":[{"_id":"f","_rev":"2-b"}]}"#);
+    assert!(batch.text().contains("forbidden"), "{}", batch.text());
+    let fixed = rev(&site.ask(Who::Ada, "GET /db/f", ""));
+    let refused = site.ask(Who::Ada, &format!("PUT /db/f?rev={fixed}"), r#"{"type":"a"}"#);
+    assert_eq!(refused.status, 403, "{}", refused.text());
+}
