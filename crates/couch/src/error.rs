@@ -104,6 +104,10 @@ impl From<tidegate_engine::Error> for Error {
                 Self::new(StatusCode::PRECONDITION_FAILED, "missing_stub", reason)
             }
             E::DocumentTooLarge { id } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "document_too_large", id),
+            E::PartitionFull { id } => {
+                let reason = format!("Partition limit exceeded due to update on '{id}'");
+                Self::new(StatusCode::FORBIDDEN, "partition_overflow", reason)
+            }
             E::AttachmentTooLarge { name } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "attachment_too_large", name),
             E::BadGzip { .. } => Self::bad_request(error.to_string()),
             E::Overloaded => Self::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable", error.to_string()),

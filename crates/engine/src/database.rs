@@ -194,7 +194,9 @@ impl Database {
     /// The database is gone, or the storage failed.
     pub async fn purge(&self, requests: Vec<(DocId, Vec<Rev>)>) -> Result<Vec<Purged>, Error> {
         self.engine.check_admin(&self.caller)?;
-        Ok(self.store.purge(requests).await?)
+        let purged = self.store.purge(requests).await?;
+        self.engine.inner.measurements.forget_all_of(self.uuid());
+        Ok(purged)
     }
 
     /// Which of these revisions aren't here. Documents of which nothing is missing are left out.

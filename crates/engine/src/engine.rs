@@ -5,6 +5,7 @@ use crate::{
     config::{Config, Live},
     global_changes,
     logins::Logins,
+    partition::Measurements,
     replicator::Taken,
     rules::{self, Rules},
     scripts::Scripts,
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) logins: Logins,
     pub(crate) scripts: Scripts,
+    pub(crate) measurements: Measurements,
     /// What governs the databases in use, by their ids.
     rules: Mutex<HashMap<[u8; 8], Arc<Rules>>>,
     pub(crate) party: Party,
@@ -98,6 +100,7 @@ impl Engine {
             config,
             logins,
             scripts,
+            measurements: Measurements::default(),
             rules,
             party,
             replicator_taken,

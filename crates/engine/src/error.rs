@@ -63,6 +63,12 @@ pub enum Error {
         /// The document's id.
         id: String,
     },
+    /// The document's partition is full, and the edit would make it larger.
+    #[error("the partition of document {id} is full")]
+    PartitionFull {
+        /// The document's id.
+        id: String,
+    },
     /// An attachment is longer than allowed.
     #[error("attachment {name} is too large")]
     AttachmentTooLarge {

@@ -2,7 +2,7 @@
 //!
 //! Source: `couch_db:validate_doc_update`, `fabric_doc_update`.
 
-use crate::{Database, Error, designs, replicator, rules::Purpose};
+use crate::{Database, Error, Layout, designs, replicator, rules::Purpose};
 use tidegate_access::user::Author;
 use tidegate_store::Edit;
 use tidegate_types::DocKind;
@@ -37,9 +37,12 @@ impl Database {
         if edit.id.kind() == DocKind::Design && !edit.deleted {
             return Box::pin(designs::check(|| self.engine.scripts().cloned(), edit)).await;
         }
-        if self.rules.validators.is_empty() {
-            return Ok(());
+        if !self.rules.validators.is_empty() {
+            Box::pin(self.validate(edit)).await?;
         }
-        Box::pin(self.validate(edit)).await
+        if self.rules.layout == Layout::Partitioned {
+            Box::pin(self.check_fullness(edit)).await?;
+        }
+        Ok(())
     }
 }

@@ -316,6 +316,31 @@ fn parameters() {
 }
 
 #[test]
+fn a_full_partition_takes_only_what_makes_it_no_larger() {
+    let mut t = Transcript::start();
+    t.put("/db?partitioned=true", "");
+    t.put("/_node/_local/_config/couchdb/max_partition_size", "\"200\"");
+    let long = "x".repeat(100);
+    t.put("/db/p:a", &format!(r#"{{"v":"{long}"}}"#));
+    t.put("/db/p:b", &format!(r#"{{"v":"{long}"}}"#));
+    t.put("/db/p:c", "{}");
+    t.put("/db/p:c", "{}");
+    t.post("/db/_bulk_docs", r#"{"docs":[{"_id":"p:c"},{"_id":"q:c"},{"_id":"_design/d"}]}"#);
+    t.post("/db/_bulk_docs", r#"{"new_edits":false,"docs":[{"_id":"p:r","_rev":"1-a"}]}"#);
+    t.put(&format!("/db/p:a?rev={}", t.rev_of("/db/p:a")), &format!(r#"{{"v":"{long}y"}}"#));
+    t.put(&format!("/db/p:a?rev={}", t.rev_of("/db/p:a")), &format!(r#"{{"w":"{long}"}}"#));
+    t.delete(&format!("/db/p:a?rev={}", t.rev_of("/db/p:a")));
+    t.put("/db/p:c", &format!(r#"{{"v":"{long}"}}"#));
+    t.put("/db/p:d", "{}");
+    t.post("/db/_purge", &format!(r#"{{"p:b":[{:?}]}}"#, t.rev_of("/db/p:b")));
+    t.put("/db/p:d", &format!(r#"{{"v":"{long}"}}"#));
+    t.put("/db/p:e", "{}");
+    t.put("/_node/_local/_config/couchdb/max_partition_size", "\"0\"");
+    t.put("/db/p:e", "{}");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
 fn partitions() {
     let mut t = Transcript::start();
     t.put("/db?partitioned=true", "");

@@ -89,6 +89,7 @@ const KNOWN: &[(&[&str], &str, Expected)] = &[
     (&["couchdb"], "default_security", OneOf(&["admin_only", "everyone", "admin_local"])),
     (&["couchdb"], "max_attachment_size", Integer),
     (&["couchdb"], "max_document_size", Integer),
+    (&["couchdb"], "max_partition_size", Integer),
     (&["couchdb"], "os_process_timeout", Integer),
     (&["couchdb"], "single_node", Flag),
     (&["couchdb"], "users_db_security_editable", Flag),

@@ -51,6 +51,8 @@ pub struct Live {
     pub query_limit: u64,
     /// Rows of one list of a partition.
     pub partition_query_limit: u64,
+    /// Bytes of a partition; 0 for any number.
+    pub partition_bytes_max: u64,
     /// Bytes of a request's path and query.
     pub uri_length_max: u64,
     /// Documents, and revisions, in one `_purge`.
@@ -134,6 +136,7 @@ impl Live {
             dbs_info_max: integer("chttpd", "max_db_number_for_dbs_info_req", 100)?,
             query_limit: integer("query_server_config", "query_limit", u64::MAX)?,
             partition_query_limit: integer("query_server_config", "partition_query_limit", u64::MAX)?,
+            partition_bytes_max: integer("couchdb", "max_partition_size", 10 << 30)?,
             uri_length_max: integer("chttpd", "max_uri_length", u64::MAX)?,
             purge_documents_max: integer("purge", "max_document_id_number", 100)?,
             purge_revs_max: integer("purge", "max_revisions_number", 100_000)?,

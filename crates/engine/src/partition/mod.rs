@@ -2,6 +2,10 @@
 //!
 //! Source: `couch_partition`.
 
+mod fullness;
+
+pub(crate) use fullness::Measurements;
+
 use crate::{Database, Error, Layout};
 use std::ops::Bound;
 use tidegate_store::{DocRange, Order, Usage};
