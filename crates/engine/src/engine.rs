@@ -80,7 +80,8 @@ pub struct Identity {
 }
 
 impl Engine {
-    /// An engine over this storage. The system databases `_users` and `_replicator` are made if they aren't there.
+    /// An engine over this storage. The system databases `_users`, with its design document, and `_replicator` are made if
+    /// they aren't there.
     ///
     /// # Errors
     /// A value of the configuration isn't allowed, or the storage failed.
@@ -117,6 +118,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
+        engine.inner.ensure_auth_design().await?;
         engine.inner.watch_databases().await?;
         engine.start_tasks();
         Ok(engine)
@@ -191,7 +193,11 @@ impl Engine {
             _ => None,
         };
         let value = hashed.as_deref().or(value);
-        self.inner.config.change(&self.inner.store, (section, key), value, persistence).await
+        let before = self.inner.config.change(&self.inner.store, (section, key), value, persistence).await?;
+        if key == "authentication_db" {
+            self.inner.ensure_auth_design().await?;
+        }
+        Ok(before)
     }
 
     /// Forgets settings that were made for the life of the process.
@@ -221,6 +227,9 @@ impl Engine {
     pub async fn create_database(&self, caller: &Caller, name: &DbName, layout: Layout) -> Result<(), Error> {
         self.check_admin(caller)?;
         self.inner.create(name, rules::settings_of(name, layout)?).await?;
+        if *name == self.inner.config.live().auth.users_db {
+            self.inner.ensure_auth_design().await?;
+        }
         if *name == DbName::global_changes() {
             self.inner.watch_databases().await?;
         }

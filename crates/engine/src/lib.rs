@@ -6,6 +6,7 @@
 //! itself. Data goes in and out plain: no HTTP, no wire format, nothing serialised.
 
 mod attachments;
+mod auth_design;
 mod caller;
 mod config;
 mod database;

@@ -3,7 +3,7 @@
 //! Source: `couch_db:validate_doc_update`, `prep_and_validate_update`, `prep_and_validate_replicated_updates`; for selectors
 //! `mango_native_proc:handle_call`.
 
-use crate::{Caller, Database, Error};
+use crate::{Caller, Database, Error, auth_design};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -56,7 +56,7 @@ fn validator(uuid: [u8; 8], (id, rev): (&DocId, &Rev), members: &[u8]) -> Option
     if let Some(selector) = selector(&design) {
         return Some(selector.map_or_else(|why| Validator::Unreadable(format!("{id}: {why}")), Validator::Selector));
     }
-    let source = design.get(MEMBER)?.as_str()?.to_owned();
+    let source = design.get(MEMBER)?.as_str().filter(|source| !auth_design::is_own(id, source))?.to_owned();
     let key = format!("{:016x}/{id}@{rev}/{MEMBER}", u64::from_be_bytes(uuid));
     Some(Validator::Function(Program::new(key, source, Some(text.into()))))
 }

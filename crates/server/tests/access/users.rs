@@ -92,3 +92,20 @@ fn nobody_gives_themselves_roles() {
     let system = promoted.replace("boss", "_admin");
     assert_eq!(ask(Who::Root, &format!("PUT /_users/{ADA}"), &system).0, 403);
 }
+
+/// Clients look for the design document that CouchDB's users come with. Its function is the server's own to carry out.
+#[test]
+fn a_database_of_users_is_born_with_its_design_document() {
+    let site = Site::start("");
+    let design = site.ask(Who::Root, "GET /_users/_design/_auth", "");
+    assert_eq!(design.status, 200);
+    assert!(design.text().contains("\"validate_doc_update\":\"function"), "{}", design.text());
+    assert_eq!(site.ask(Who::Ada, "GET /_users/_design/_auth", "").status, 403);
+    let config = "PUT /_node/_local/_config/chttpd_auth/authentication_db";
+    assert_eq!(site.ask(Who::Root, "PUT /people", "").status, 201);
+    assert_eq!(site.ask(Who::Root, config, "\"people\"").status, 200);
+    assert_eq!(site.ask(Who::Root, "GET /people/_design/_auth", "").status, 200);
+    assert_eq!(site.ask(Who::Root, config, "\"later\"").status, 200);
+    assert_eq!(site.ask(Who::Root, "PUT /later", "").status, 201);
+    assert_eq!(site.ask(Who::Root, "GET /later/_design/_auth", "").status, 200);
+}
