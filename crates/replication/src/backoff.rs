@@ -17,6 +17,14 @@ pub fn request_wait(failures: u32, random: u64) -> Duration {
     half + share(half, random)
 }
 
+/// The same for a peer that asks to be left alone for `asked`: not before, unless that is longer than any wait. What
+/// chance adds keeps those from coming back as one that were told the same.
+pub(crate) fn request_wait_asked(failures: u32, asked: Option<Duration>, random: u64) -> Duration {
+    let wait = request_wait(failures, random);
+    let Some(asked) = asked else { return wait };
+    if asked >= REQUEST_WAIT_MAX { REQUEST_WAIT_MAX } else { wait.max(asked + share(asked / 8, random)) }
+}
+
 /// Before a job is started again which crashed `crashes` times in a row: 30 s, doubled each time, at most 8 hours.
 /// Source: `couch_replicator_scheduler:backoff_micros`.
 pub fn crash_wait(crashes: u32) -> Duration {
@@ -95,6 +103,20 @@ mod tests {
         check_range(request_wait, 11, 128_000..=256_000);
         check_range(request_wait, 12, 150_000..=300_000);
         check_range(request_wait, u32::MAX, 150_000..=300_000);
+    }
+
+    #[test]
+    fn a_peer_that_asks_to_be_left_alone_is() {
+        let asked =
+            |seconds| move |failures, random| request_wait_asked(failures, Some(Duration::from_secs(seconds)), random);
+        let check = |seconds: u64, failures, millis: std::ops::RangeInclusive<u128>| {
+            let waits = (0..100).map(|random| asked(seconds)(failures, random * 7_919).as_millis());
+            assert!(waits.into_iter().all(|wait| millis.contains(&wait)), "{seconds}");
+        };
+        check(0, 1, 125..=250);
+        check(60, 1, 60_000..=67_500);
+        check(60, 12, 150_000..=300_000);
+        check(86_400, 1, 300_000..=300_000);
     }
 
     #[test]

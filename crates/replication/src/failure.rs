@@ -1,5 +1,7 @@
 //! Why a request failed, sorted by what can be done about it.
 
+use std::time::Duration;
+
 /// A request that had no useful answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -7,6 +9,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What the peer or the connection said, for people. Without credentials: it is shown.
     pub reason: String,
+    /// How long the peer asks to be left alone. Not believed beyond what a request waits at the most.
+    pub retry_after: Option<Duration>,
 }
 
 /// What can be done about a failure.
@@ -31,7 +35,12 @@ pub enum FailureKind {
 impl Failure {
     /// A failure of this kind.
     pub fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into() }
+        Self { kind, reason: reason.into(), retry_after: None }
+    }
+
+    /// The same, with how long the peer asks to be left alone.
+    pub fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self { retry_after, ..self }
     }
 
     /// The failure that an HTTP status other than 2xx means.

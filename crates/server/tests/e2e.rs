@@ -59,6 +59,7 @@ files! {
     nano => "nano.test.mjs",
     pouchdb => "pouchdb.test.mjs",
     replicator_peers => "replicator-peers.test.mjs",
+    replicator_ways => "replicator-ways.test.mjs",
     replicator => "replicator.test.mjs",
     rxdb => "rxdb.test.mjs",
 }

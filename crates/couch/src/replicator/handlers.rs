@@ -214,7 +214,7 @@ fn members(text: &[u8]) -> Result<Map<String, Value>, Error> {
     Ok(serde_json::from_slice(&[b"{", text, b"}"].concat())?)
 }
 
-fn filter_failure(Failure { kind, reason }: Failure) -> Error {
+fn filter_failure(Failure { kind, reason, .. }: Failure) -> Error {
     match kind {
         FailureKind::Refused => Error::new(StatusCode::BAD_REQUEST, "invalid_replication", reason),
         FailureKind::NotFound

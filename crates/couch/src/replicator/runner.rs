@@ -157,6 +157,7 @@ impl Shared {
             Request::Info(side) => Response::Info(self.peer(side).info().await?),
             Request::LoadCheckpoint(side) => Response::Checkpoint(self.peer(side).checkpoint(&self.checkpoint).await?),
             Request::Changes(request) => Response::Changes(self.feed.lock().await.page(source, &request).await?),
+            Request::Pending(since) => Response::Pending(source.pending(&since).await?),
             Request::RevsDiff(leaves) => Response::Missing(target.revs_diff(&leaves).await?),
             Request::BulkGet(wanted) => Response::Fetched(source.bulk_get(&wanted).await?),
             Request::Transfer(wanted) => Response::Transferred(Box::pin(transfer(source, target, &wanted)).await?),

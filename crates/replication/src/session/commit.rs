@@ -107,6 +107,7 @@ impl<D: Clone> Session<D> {
         run.committed = checkpoint.source_last_seq.clone();
         run.checkpoint = Some(checkpoint.as_ref().clone());
         run.commit = Commit::due(now, &self.options);
+        self.ask_pending();
     }
 
     /// Somebody wrote the checkpoint meanwhile. It may have been this session, whose answer was lost.

@@ -36,7 +36,10 @@ use self::{
     run::Run,
     start::Start,
 };
-use crate::{Failure, FailureKind, Progress, Report, SourceSeq, Stats, Timestamp, backoff::Jitter, request_wait};
+use crate::{
+    Failure, FailureKind, Progress, Report, SourceSeq, Stats, Timestamp,
+    backoff::{Jitter, request_wait_asked},
+};
 
 /// A session of a replication. `D` is the shell's own form of a revision's content.
 #[derive(Debug)]
@@ -158,6 +161,7 @@ impl<D: Clone> Session<D> {
         let Some(call) = self.calls.take(id) else { return };
         match answer {
             Ok(response) => self.on_response(&call, response, now),
+            Err(_) if matches!(call.request, Request::Pending(_)) => self.on_pending(None),
             Err(failure) if failure.kind == FailureKind::Transient => self.retry(call, &failure, now),
             Err(failure) => self.on_refusal(call, failure, now),
         }
@@ -226,6 +230,7 @@ impl<D: Clone> Session<D> {
             Response::Info(info) => self.on_info(call, info),
             Response::Checkpoint(stored) => self.on_checkpoint(call, stored, now),
             Response::Changes(page) => self.on_changes(page),
+            Response::Pending(pending) => self.on_pending(pending),
             Response::Missing(missing) => self.on_missing(call, &missing),
             Response::Fetched(got) => self.on_fetched(call, got),
             Response::Transferred(moved) => self.on_transferred(call, moved, now),
@@ -243,7 +248,7 @@ impl<D: Clone> Session<D> {
             let place = self.place(call.request.side());
             return self.end(Outcome::Crashed(Reason { error, reason: format!("{place}: {}", failure.reason) }));
         }
-        let wait = request_wait(call.failures, self.jitter.next());
+        let wait = request_wait_asked(call.failures, failure.retry_after, self.jitter.next());
         self.ask_at(now.after(wait), call);
     }
 

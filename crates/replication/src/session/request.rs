@@ -31,6 +31,9 @@ pub enum Request<D> {
     LoadCheckpoint(Side),
     /// More of the source's feed.
     Changes(ChangesRequest),
+    /// How many changes the source has behind a place, whatever the filter (`GET /source/_changes?since=…&limit=0`). Only
+    /// people care: a failure is none.
+    Pending(SourceSeq),
     /// Which of these the target lacks (`POST /target/_revs_diff`).
     RevsDiff(Vec<Leaves>),
     /// These revisions from the source, without attachments
@@ -138,6 +141,8 @@ pub enum Response<D> {
     Checkpoint(Option<StoredCheckpoint>),
     /// To [`Request::Changes`].
     Changes(Page),
+    /// To [`Request::Pending`]; `None` if the source doesn't tell.
+    Pending(Option<u64>),
     /// To [`Request::RevsDiff`].
     Missing(Vec<Missing>),
     /// To [`Request::BulkGet`]: what was found and has no attachments. The rest is asked for one by one.
@@ -272,6 +277,7 @@ impl<D> Request<D> {
             | Self::Info(_)
             | Self::LoadCheckpoint(_)
             | Self::Changes(_)
+            | Self::Pending(_)
             | Self::EnsureFullCommit(_)
             | Self::StoreCheckpoint { .. } => Lane::Control,
             Self::RevsDiff(_) | Self::BulkDocs(_) => Lane::Work,
@@ -286,6 +292,7 @@ impl<D> Request<D> {
             Self::Info(_) => matches!(response, Response::Info(_)),
             Self::LoadCheckpoint(_) => matches!(response, Response::Checkpoint(_)),
             Self::Changes(_) => matches!(response, Response::Changes(_)),
+            Self::Pending(_) => matches!(response, Response::Pending(_)),
             Self::RevsDiff(_) => matches!(response, Response::Missing(_)),
             Self::BulkGet(_) => matches!(response, Response::Fetched(_)),
             Self::Transfer(_) => matches!(response, Response::Transferred(_)),
@@ -301,7 +308,7 @@ impl<D> Request<D> {
             Self::CreateTarget(_) => "create_target",
             Self::Info(_) => "get_db_info",
             Self::LoadCheckpoint(_) => "get_checkpoint",
-            Self::Changes(_) => "changes_req_failed",
+            Self::Changes(_) | Self::Pending(_) => "changes_req_failed",
             Self::RevsDiff(_) => "revs_diff_failed",
             Self::BulkGet(_) => "bulk_get_failed",
             Self::Transfer(_) => "doc_write_failed",
@@ -315,7 +322,7 @@ impl<D> Request<D> {
         match self {
             Self::Info(side) | Self::LoadCheckpoint(side) | Self::EnsureFullCommit(side) => *side,
             Self::StoreCheckpoint { side, .. } => *side,
-            Self::Changes(_) | Self::BulkGet(_) | Self::Transfer(_) => Side::Source,
+            Self::Changes(_) | Self::Pending(_) | Self::BulkGet(_) | Self::Transfer(_) => Side::Source,
             Self::CreateTarget(_) | Self::RevsDiff(_) | Self::BulkDocs(_) => Side::Target,
         }
     }

@@ -46,7 +46,10 @@ pub(super) struct Feed {
     reached: Option<SourceSeq>,
     is_asked: bool,
     is_over: bool,
+    /// Changes behind `since`, as far as the source has told.
     pub(super) pending: Option<u64>,
+    /// Rows that were read since the source was asked how many are pending; `None` while it isn't asked.
+    rows_since_asked: Option<u64>,
 }
 
 impl<D: Clone> Run<D> {
@@ -59,6 +62,7 @@ impl<D: Clone> Run<D> {
             is_asked: false,
             is_over: false,
             pending: None,
+            rows_since_asked: None,
         };
         Self {
             infos,
@@ -121,6 +125,7 @@ impl<D: Clone> Session<D> {
         run.does_bulk_get = self.options.tuning.fetch == crate::Fetch::Bulk;
         run.commit = Commit::due(now, &self.options);
         self.stage = Stage::Running(Box::new(run));
+        self.ask_pending();
     }
 
     pub(super) fn on_changes(&mut self, page: Page) {
@@ -128,7 +133,9 @@ impl<D: Clone> Session<D> {
         let feed = &mut run.feed;
         feed.is_asked = false;
         feed.is_over = page.is_last && self.options.wait == Wait::Never;
-        feed.pending = page.pending.or(feed.pending);
+        let count = page.rows.len() as u64;
+        feed.rows_since_asked = feed.rows_since_asked.map(|rows| rows.saturating_add(count));
+        feed.pending = page.pending.or(feed.pending.map(|pending| pending.saturating_sub(count)));
         self.stats.doc_write_failures = self.stats.doc_write_failures.saturating_add(page.unreadable);
         let last_row = page.rows.last().map(|row| row.seq.clone());
         feed.rows.extend(page.rows);
@@ -141,6 +148,22 @@ impl<D: Clone> Session<D> {
             None if last_row.is_none() => feed.reached.take(),
             reached => reached,
         };
+    }
+
+    /// A feed that waits doesn't say how much is to come: the source is asked now and then.
+    pub(super) fn ask_pending(&mut self) {
+        let Stage::Running(run) = &mut self.stage else { return };
+        if self.options.wait == Wait::Forever && run.feed.rows_since_asked.is_none() {
+            run.feed.rows_since_asked = Some(0);
+            let since = run.feed.since.clone();
+            self.ask(Owner::Session, Request::Pending(since));
+        }
+    }
+
+    pub(super) fn on_pending(&mut self, pending: Option<u64>) {
+        let Stage::Running(run) = &mut self.stage else { return };
+        let rows = run.feed.rows_since_asked.take().unwrap_or_default();
+        run.feed.pending = pending.map(|pending| pending.saturating_sub(rows)).or(run.feed.pending);
     }
 
     fn ask_feed(&mut self) {

@@ -97,18 +97,16 @@ impl Host {
         let is_tls = uri.scheme_str() == Some("https");
         let name = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        let stream = match &self.proxy {
+        let (stream, is_proxied) = match &self.proxy {
             Some(proxy) => {
                 let mut stream = open(&proxy.host, proxy.port).await?;
-                if is_tls {
-                    proxy.tunnel(&mut stream, &name, port).await?;
-                }
-                stream
+                let is_proxied = proxy.pass(&mut stream, (&name, port), is_tls).await?;
+                (stream, is_proxied)
             }
-            None => open(&name, port).await?,
+            None => (open(&name, port).await?, false),
         };
         if !is_tls {
-            return Ok(Link { is_proxied: self.proxy.is_some(), ..Link::new(stream) });
+            return Ok(Link { is_proxied, ..Link::new(stream) });
         }
         let config = Arc::clone(self.tls.get_or_try_init(|| self.load_tls()).await?);
         let server = ServerName::try_from(name).map_err(io::Error::other)?;

@@ -16,6 +16,13 @@ struct InfoAnswer {
 }
 
 #[derive(Deserialize)]
+struct PendingAnswer {
+    pending: Option<u64>,
+    #[serde(default)]
+    results: Vec<Value>,
+}
+
+#[derive(Deserialize)]
 struct Committed {
     instance_start_time: Option<Value>,
 }
@@ -52,6 +59,14 @@ impl Peer {
     pub(in crate::replicator) async fn info(&self) -> Result<Info, Failure> {
         let InfoAnswer { instance_start_time, update_seq } = self.json(Ask::get("")).await?;
         Ok(Info { instance_start_time: started(instance_start_time), update_seq: SourceSeq::from_json(&update_seq) })
+    }
+
+    /// How many changes the database has behind a place, if it tells. Source: `couch_replicator_api_wrap:get_pending_count`.
+    pub(in crate::replicator) async fn pending(&self, since: &SourceSeq) -> Result<Option<u64>, Failure> {
+        let ask = Ask::get("_changes").query("since", since.to_since()).query("limit", "0");
+        let PendingAnswer { pending, results } = self.json(ask).await?;
+        // Some servers take a limit of 0 for one of 1.
+        Ok(pending.map(|pending| pending.saturating_add(results.len() as u64)))
     }
 
     /// Has the database make everything durable; when it began.

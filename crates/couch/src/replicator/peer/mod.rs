@@ -7,10 +7,13 @@ mod connect;
 mod control;
 mod copy;
 mod feed;
+mod login;
 mod outgoing;
 mod pipe;
 mod proxy;
+mod redirect;
 mod rows;
+mod socks;
 mod tls;
 mod transfer;
 
@@ -22,9 +25,10 @@ use crate::service::Couch;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use connect::{Connector, Host};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, rt::Executor};
 use hyper_util::{client::legacy::Client, rt::TokioTimer};
+use login::Login;
 use outgoing::{Activity, Outgoing};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pipe::Pipe;
@@ -45,6 +49,8 @@ use tokio_util::task::TaskTracker;
 const ANSWER_BYTES_MAX: u64 = 128 << 20;
 /// Bytes of an answer that says why not.
 const REFUSAL_BYTES_MAX: u64 = 64 << 10;
+/// How often a request is sent on the way to its answer: redirects, and a login.
+const SENT_MAX: usize = 6;
 /// How long a connection is kept for the next request.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b',');
@@ -69,6 +75,8 @@ pub(super) struct Peer {
     /// What the URL asked for beside.
     query: Option<String>,
     headers: HeaderMap,
+    /// How to ask for a session, where there are credentials.
+    login: Option<Login>,
     timeout: Duration,
 }
 
@@ -138,7 +146,8 @@ impl Peer {
                 let pipe = Pipe { couch: reach.couch.clone(), caller: reach.caller.clone() };
                 let base = format!("http://localhost/{}/", encode_segment(name.as_str()));
                 let headers = HeaderMap::from_iter([(header::USER_AGENT, USER_AGENT)]);
-                Ok(Self { client: builder.build(Connector::Local(pipe)), base, query: None, headers, timeout })
+                let client = builder.build(Connector::Local(pipe));
+                Ok(Self { client, base, query: None, headers, login: None, timeout })
             }
             Endpoint::Remote(remote) => {
                 let proxy = remote.proxy.as_deref().map(Proxy::parse).transpose();
@@ -151,7 +160,9 @@ impl Peer {
                     Some((base, query)) => (format!("{}/", base.trim_end_matches('/')), Some(query.to_owned())),
                     None => (remote.url.clone(), None),
                 };
-                Ok(Self { client: builder.build(Connector::Host(host.into())), base, query, headers, timeout })
+                let login = remote.basic.as_ref().map(|basic| Login::new(&base, basic));
+                let client = builder.build(Connector::Host(host.into()));
+                Ok(Self { client, base, query, headers, login, timeout })
             }
         }
     }
@@ -162,9 +173,48 @@ impl Peer {
         if answer.response.status().is_success() { Ok(answer) } else { Err(answer.refusal().await) }
     }
 
+    /// Sends a request, once more where it has to go elsewhere or needs a session; its answer.
     async fn try_send(&self, ask: Ask) -> Result<Answer, Failure> {
-        let activity = ask.body.activity();
-        let request = self.request(ask)?;
+        let mut request = self.request(ask)?;
+        for _ in 0..SENT_MAX {
+            let used = self.login.as_ref().and_then(|login| login.stamp(request.headers_mut()));
+            let copy = copy_of(&request);
+            let answer = self.exchange(request).await?;
+            match self.next(copy, &answer, used).await? {
+                Some(next) => request = next,
+                None => return Ok(answer),
+            }
+        }
+        Err(Failure::new(FailureKind::Refused, "the peer redirects too often"))
+    }
+
+    /// The request to send after this answer to its like, if that isn't the last word.
+    async fn next(
+        &self,
+        copy: Option<Request<Outgoing>>,
+        answer: &Answer,
+        used: Option<HeaderValue>,
+    ) -> Result<Option<Request<Outgoing>>, Failure> {
+        let (status, headers) = (answer.response.status(), answer.response.headers());
+        match (&self.login, copy) {
+            (Some(login), None) if status == StatusCode::UNAUTHORIZED && used.is_some() => {
+                login.forget();
+                Err(Failure::new(FailureKind::Transient, "the peer has ended the session"))
+            }
+            (Some(login), Some(copy)) if status == StatusCode::UNAUTHORIZED => {
+                Ok(login.renew(self, used.as_ref()).await.then_some(copy))
+            }
+            (_, Some(copy)) if status.is_redirection() => Ok(redirect::follow(copy, status, headers)),
+            (Some(login), _) if used.is_some() => {
+                login.heed(headers);
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn exchange(&self, request: Request<Outgoing>) -> Result<Answer, Failure> {
+        let activity = request.body().activity();
         let sent = waited(self.client.request(request), &activity, self.timeout).await?;
         let response = sent.map_err(|error| Failure::new(FailureKind::Transient, chain(&error)))?;
         Ok(Answer { response, timeout: self.timeout })
@@ -233,9 +283,10 @@ impl Answer {
     /// Why the peer refused.
     async fn refusal(self) -> Failure {
         let status = self.response.status();
+        let retry_after = retry_after(status, self.response.headers());
         let location = self.response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
         if status.is_redirection() {
-            let reason = format!("redirects are not followed: use {}", location.unwrap_or("the new URL"));
+            let reason = format!("redirects to elsewhere are not followed: use {}", location.unwrap_or("the new URL"));
             return Failure::new(FailureKind::Refused, reason);
         }
         let text = self.whole(REFUSAL_BYTES_MAX).await.unwrap_or_default();
@@ -244,8 +295,26 @@ impl Answer {
             Ok(Refusal { error, reason: None }) => error,
             Err(_) => format!("HTTP status {}", status.as_u16()),
         };
-        Failure::from_status(status.as_u16(), reason)
+        Failure::from_status(status.as_u16(), reason).with_retry_after(retry_after)
     }
+}
+
+/// How long a busy peer asks to be left alone, if it says so in seconds.
+fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The same request once more, if its body is at hand.
+fn copy_of(request: &Request<Outgoing>) -> Option<Request<Outgoing>> {
+    let mut copy = Request::new(request.body().again()?);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
 }
 
 /// The answer to what was sent, as long as the sending moves on or not too long has passed since.
@@ -276,7 +345,7 @@ fn headers_of(remote: &Remote, proxy: Option<&Proxy>) -> Result<HeaderMap, Failu
         let value = HeaderValue::try_from(format!("Basic {encoded}")).map_err(|_invalid| illegal("authorization"))?;
         headers.insert(header::AUTHORIZATION, value);
     }
-    let through = proxy.filter(|_| remote.url.starts_with("http://")).and_then(|proxy| proxy.authorization.clone());
+    let through = proxy.filter(|_| remote.url.starts_with("http://")).and_then(|proxy| proxy.authorization().cloned());
     headers.extend(through.map(|value| (header::PROXY_AUTHORIZATION, value)));
     Ok(headers)
 }

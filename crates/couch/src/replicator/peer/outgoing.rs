@@ -41,6 +41,14 @@ impl Outgoing {
         Self { content: Content::Whole(bytes), activity: Activity::default() }
     }
 
+    /// The same once more, unless it is made as it is sent.
+    pub(super) fn again(&self) -> Option<Self> {
+        match &self.content {
+            Content::Whole(bytes) => Some(Self::whole(bytes.clone())),
+            Content::Stream(_) => None,
+        }
+    }
+
     pub(super) fn stream(body: Body) -> Self {
         Self { content: Content::Stream(body), activity: Activity::default() }
     }

@@ -195,7 +195,7 @@ impl Way<'_> {
             }
             Err(failure) => failure,
         };
-        let Failure { kind, reason } = failure;
+        let Failure { kind, reason, .. } = failure;
         let (id, rev) = (self.transfer.id.clone(), rev.clone());
         Delivered::Moved(Transferred::Refused(WriteFailure { id, rev, kind, reason }))
     }

@@ -113,6 +113,11 @@ impl Database {
         Ok(format!("0-{rev}"))
     }
 
+    pub(super) fn pending(&self, since: &SourceSeq) -> u64 {
+        let since = since.to_json().as_u64().unwrap();
+        self.now.docs.values().filter(|(_, seq)| *seq > since).count() as u64
+    }
+
     pub(super) fn changes(&self, request: &ChangesRequest, rows_max: usize) -> Page {
         let since = request.since.to_json().as_u64().unwrap();
         let mut docs: Vec<_> = self.now.docs.iter().filter(|(_, (_, seq))| *seq > since).collect();

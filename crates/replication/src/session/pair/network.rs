@@ -372,6 +372,7 @@ impl Pair {
                 let rows_max = usize::try_from(1 + self.chance.below(20)).unwrap().min(changes.rows_max);
                 Response::Changes(self.source.changes(changes, rows_max))
             }
+            Request::Pending(since) => Response::Pending(Some(self.source.pending(since))),
             Request::RevsDiff(leaves) => Response::Missing(self.target.revs_diff(leaves)),
             Request::BulkGet(_) if !self.has_bulk_get => return Err(Failure::from_status(405, "Only GET allowed")),
             Request::BulkGet(wanted) => {

@@ -95,3 +95,52 @@ fn checkpoints_keep_their_distance() {
     assert!(stored.len() >= 5 && distance >= 30, "{stored:?}");
     assert_eq!(session.options.tuning.checkpoint_interval, Some(Duration::from_secs(30)));
 }
+
+/// Answers all that a session asks now, until it waits.
+fn answer_all(session: &mut Session<()>, rows: u64, mut answer: impl FnMut(&Request<()>) -> Option<Answer>) {
+    while let Some(action) = session.poll() {
+        let Action::Send(id, request) = action else { continue };
+        let is_at_end = matches!(&request, Request::Changes(changes) if changes.since == seq(rows));
+        if !is_at_end {
+            let answer = answer(&request).unwrap_or_else(|| usual(&request, rows));
+            session.handle_response(id, answer, at(0));
+        }
+    }
+}
+
+#[test]
+fn a_busy_peer_is_left_alone_for_as_long_as_it_asks() {
+    let mut session = Session::new(options(&json!({})), at(0));
+    let failure = Failure::from_status(429, "busy").with_retry_after(Some(Duration::from_secs(60)));
+    answer_all(&mut session, 2, |request| matches!(request, Request::RevsDiff(_)).then(|| Err(failure.clone())));
+    let wake_at = session.wake_at().unwrap();
+    assert!(wake_at >= at(60) && wake_at <= at(68), "{wake_at:?}");
+}
+
+#[test]
+fn a_continuous_session_knows_from_the_beginning_how_much_is_to_come() {
+    let mut session = Session::new(options(&json!({"continuous": true})), at(0));
+    let mut pending = Vec::new();
+    answer_all(&mut session, 5, |request| match request {
+        Request::Pending(since) => {
+            pending.push(since.clone());
+            Some(Ok(Response::Pending(Some(7))))
+        }
+        Request::Changes(changes) => {
+            let Ok(Response::Changes(page)) = usual(request, 5) else { panic!("{changes:?}") };
+            Some(Ok(Response::Changes(Page { pending: None, ..page })))
+        }
+        _ => None,
+    });
+    assert_eq!(pending, [seq(0)]);
+    assert_eq!(session.progress().changes_pending, Some(2), "five of the seven were read");
+}
+
+#[test]
+fn a_source_that_does_not_say_how_much_is_to_come_is_no_worse() {
+    let mut session = Session::new(options(&json!({"continuous": true})), at(0));
+    let silent = |request: &Request<()>| matches!(request, Request::Pending(_)).then(|| refused(500)).flatten();
+    answer_all(&mut session, 5, silent);
+    assert!(!session.is_ended());
+    assert_eq!(session.progress().stats.docs_written, 5);
+}

@@ -54,6 +54,7 @@ fn usual(request: &Request<()>, rows: u64) -> Answer {
             let is_last = last_seq.as_number() == Some(end);
             Response::Changes(Page { rows, last_seq: Some(last_seq), pending: Some(0), is_last, unreadable: 0 })
         }
+        Request::Pending(since) => Response::Pending(Some(rows - since.as_number().unwrap())),
         Request::RevsDiff(leaves) => {
             let lacked = leaves.iter().cloned().map(|Leaves { id, revs }| Missing { id, revs, ancestors: Vec::new() });
             Response::Missing(lacked.collect())

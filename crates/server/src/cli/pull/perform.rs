@@ -74,6 +74,8 @@ impl Sides {
             Request::Info(side) => self.info(side).await,
             Request::LoadCheckpoint(side) => self.load_checkpoint(side).await,
             Request::Changes(request) => self.changes(&request).await,
+            // Pages tell it: nobody asks.
+            Request::Pending(_) => Ok(Response::Pending(None)),
             Request::RevsDiff(leaves) => self.revs_diff(&leaves).await,
             Request::BulkGet(wanted) => self.bulk_get(&wanted).await,
             Request::Transfer(asked) => transfer::transfer(self, &asked).await.map(Response::Transferred),
