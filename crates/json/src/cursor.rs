@@ -61,9 +61,11 @@ impl<'a> Cursor<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn skip_white(&mut self) {
-        self.at = self.after_white();
+        if self.peek().is_none_or(|byte| byte <= b' ') {
+            self.at = self.after_white();
+        }
     }
 
     /// The next offset without white space.
