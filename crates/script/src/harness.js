@@ -16,28 +16,39 @@ const text = String;
 const compile = eval;
 const ProxyObject = Proxy;
 const tag = Object.prototype.toString;
+const objects = Object.prototype;
+const bindTo = Function.prototype.bind;
 
 // Lazy documents. A document is its text and an object with those members that the function has read before. Reading
 // another one parses the text, and the name is learned for later calls. Whatever reading members doesn't do makes the
 // target a plain object with all members, and takes the traps away. A function can't tell it from a parsed document.
 
-const slots = [newSlot(0), newSlot(1)];
+const slots = [newSlot(0), newSlot(1), newSlot(2), newSlot(3)];
 
+function Lazy(slot, source, read) {
+  this.known = slot.known;
+  this.read = read;
+  this.source = source;
+  this.slot = slot;
+}
+
+// The names a slot knows are `true`; `false` where all objects have something by that name, which may ask who reads it.
 function newSlot(index) {
-  return { __proto__: null, index, known: { __proto__: null }, count: 0, calls: 0, opened: 0 };
+  return { __proto__: null, index, known: { __proto__: null }, calls: 0, opened: 0 };
 }
 
 function lazy(slot, source, read) {
   if (source === undefined) return read;
   slot.calls++;
-  return new ProxyObject({}, { __proto__: traps, slot, source, read, whole: undefined, seen: slot.count });
+  return new ProxyObject({}, new Lazy(slot, source, read));
 }
 
 const traps = {
   __proto__: null,
   get(target, key, receiver) {
-    const at = this.slot.known[key];
-    if (at === undefined || at > this.seen) {
+    const known = this.known[key];
+    if (known === true) return this.read[key];
+    if (known === undefined) {
       if (typeof key === "symbol") return get(target, key, receiver);
       fetch(this, key);
     }
@@ -45,14 +56,12 @@ const traps = {
   },
   has(target, key) {
     if (typeof key === "symbol") return has(target, key);
-    const at = this.slot.known[key];
-    if (at === undefined || at > this.seen) fetch(this, key);
+    if (this.known[key] === undefined) fetch(this, key);
     return has(this.read, key);
   },
   getOwnPropertyDescriptor(target, key) {
     if (typeof key === "symbol") return getOwnPropertyDescriptor(target, key);
-    const at = this.slot.known[key];
-    if (at === undefined || at > this.seen) fetch(this, key);
+    if (this.known[key] === undefined) fetch(this, key);
     return getOwnPropertyDescriptor(this.read, key);
   },
   set(target, key, value, receiver) {
@@ -81,9 +90,11 @@ const traps = {
   },
 };
 
+Lazy.prototype = traps;
+
 function whole(document) {
-  if (document.whole === undefined) document.whole = parse(document.source);
-  return document.whole;
+  if (typeof document.source === "string") document.source = parse(document.source);
+  return document.source;
 }
 
 function put(object, key, value) {
@@ -92,14 +103,21 @@ function put(object, key, value) {
 
 function fetch(document, key) {
   const all = whole(document);
-  if (hasOwn(all, key) && !hasOwn(document.read, key)) put(document.read, key, all[key]);
-  const { slot } = document;
+  const { slot, read } = document;
+  if (hasOwn(all, key) && !hasOwn(read, key)) put(read, key, all[key]);
   // The scanner that projects documents sees U+FFFD for what isn't Unicode, so such names are not for it.
-  if (slot.known[key] !== undefined || !apply(isWellFormed, key, []) || apply(includes, key, ["\ufffd"])) return;
-  // In this order: should memory end in between, the host knows more names than are taken for known, never fewer.
-  host.learn(slot.index, key);
-  slot.known[key] = slot.count + 1;
-  slot.count++;
+  if (slot.known[key] === undefined && apply(isWellFormed, key, []) && !apply(includes, key, ["\ufffd"])) {
+    // In this order: should memory end in between, the host knows more names than are taken for known, never fewer.
+    host.learn(slot.index, key);
+    slot.known = { __proto__: null, ...slot.known, [key]: !has(objects, key) };
+  }
+  // Other documents may have learned more since this one was made.
+  const names = keys(slot.known);
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i];
+    if (hasOwn(all, name) && !hasOwn(read, name)) put(read, name, all[name]);
+  }
+  document.known = slot.known;
 }
 
 function open(document, target) {
@@ -111,7 +129,7 @@ function open(document, target) {
   }
   setPrototypeOf(document, null);
   const { slot } = document;
-  document.source = document.read = document.whole = document.slot = undefined;
+  document.source = document.read = document.known = document.slot = undefined;
   if (++slot.opened >= limits.opened && slot.opened * 4 > slot.calls) host.learn(slot.index, undefined);
 }
 
@@ -296,12 +314,16 @@ return function bind(fn) {
   for (let i = 0; i < names.length; i++) kept[names[i]] = true;
   keptCount = names.length;
   const [first, second] = slots;
+  const call = design === undefined ? fn : apply(bindTo, fn, [design]);
 
   return {
     __proto__: null,
+    untouched(index, source) {
+      return lazy(slots[index], source, {});
+    },
     validate(source, read, oldSource, oldRead, user, security) {
       try {
-        apply(fn, design, [lazy(first, source, read), lazy(second, oldSource, oldRead), user, security]);
+        call(lazy(first, source, read), lazy(second, oldSource, oldRead), user, security);
       } catch (error) {
         return refusal(error);
       } finally {
@@ -310,7 +332,7 @@ return function bind(fn) {
     },
     filter(source, read, request) {
       try {
-        return !!apply(fn, design, [lazy(first, source, read), request]);
+        return !!call(lazy(first, source, read), request);
       } catch (error) {
         return failure(error);
       } finally {

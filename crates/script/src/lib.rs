@@ -15,10 +15,12 @@
 //!   over; the function can't tell (see `harness.js`).
 //! - **Language**: ES2023 without modules, files or timers. An `async` function is refused: nobody would wait for it.
 
+mod argument;
 mod cache;
 mod compiled;
 mod crew;
 mod error;
+mod fault;
 mod limits;
 mod machine;
 mod pool;

@@ -12,6 +12,8 @@ const LIMITS: Limits = Limits { depth_max: 1 << 20 };
 pub(crate) struct Slot {
     /// The members the function has read.
     names: Vec<String>,
+    /// A bit for each of them: see [`bit`].
+    bits: u64,
     /// Whether documents are better parsed whole: the function looks at all of them, or at many members.
     is_whole: bool,
 }
@@ -23,7 +25,10 @@ impl Slot {
     /// The function has read the member `name`; or, without a name, has looked at whole documents often.
     pub(crate) fn learn(&mut self, name: Option<String>) {
         match name {
-            Some(name) if self.names.len() < NAMES_MAX => self.names.push(name),
+            Some(name) if self.names.len() < NAMES_MAX => {
+                self.bits |= bit(&name);
+                self.names.push(name);
+            }
             Some(_) | None => self.is_whole = true,
         }
     }
@@ -45,7 +50,7 @@ impl Slot {
         };
         into.push(b'{');
         while let Some(name) = members.next_name().map_err(input)? {
-            if !self.names.iter().any(|read| *read == *name) {
+            if self.bits & bit(&name) == 0 || !self.names.iter().any(|read| *read == *name) {
                 continue;
             }
             let value = members.value().map_err(input)?;
@@ -59,6 +64,15 @@ impl Slot {
         into.push(b'}');
         Ok(true)
     }
+}
+
+/// Tells most names apart without a look at each of those read: one of 64 bits by length, first and last byte.
+fn bit(name: &str) -> u64 {
+    let byte = |at: Option<&u8>| at.copied().map_or(0, u32::from);
+    let bytes = name.as_bytes();
+    let mixed = byte(bytes.first()).wrapping_mul(7) ^ byte(bytes.last()).wrapping_mul(29);
+    let length = u32::from(bytes.len().to_le_bytes()[0]);
+    1 << ((mixed ^ mixed >> 6).wrapping_add(length) & 63)
 }
 
 fn input(_: tidegate_json::Error) -> Error {

@@ -1,6 +1,6 @@
 //! Nothing of one call is seen by another program, and little by the next call.
 
-use tidegate_script::{Error, Limits, Machine, Program};
+use tidegate_script::{Error, Limits, Machine, Program, Validation, Verdict};
 
 fn call(machine: &mut Machine, source: &str, document: &str) -> Result<bool, Error> {
     machine.filter(&Program::new(source, source, None), &[document], b"{}").map(|passed| passed == [true])
@@ -66,4 +66,73 @@ fn a_document_kept_from_an_earlier_call_stays_what_it_was() {
     for _ in 0..3 {
         assert_eq!(call(&mut machine, source, r#"{"a":2,"b":3}"#), Ok(true));
     }
+}
+
+/// Users and security objects are the same call after call, and are not made anew each time. `source` tells by `forbidden`
+/// what it found; it must find the same however often it is called, also when another user comes in between.
+#[track_caller]
+fn check_given(source: &str, user: &str, security: &str, expected: &str) {
+    let mut machine = Machine::new(Limits::default());
+    let program = Program::new(source, source, None);
+    for round in 0..200 {
+        let is_other = round % 90 == 89;
+        let input = Validation {
+            document: br#"{"_id":"a"}"#,
+            old_document: None,
+            user: if is_other { br#"{"name":"other","roles":[]}"# } else { user.as_bytes() },
+            security: security.as_bytes(),
+        };
+        let verdict = machine.validate(&program, &input);
+        if !is_other {
+            assert_eq!(verdict, Ok(Verdict::Forbidden(expected.to_owned())), "{source}, round {round}");
+        }
+    }
+}
+
+#[test]
+fn users_and_security_objects_are_as_good_as_new() {
+    let (user, security) = (r#"{"name":"jo","roles":["b","a"]}"#, r#"{"admins":{"names":["root"]}}"#);
+    check_given("(d, o, u, s) => { throw {forbidden: 'unread'} }", user, security, "unread");
+    check_given(
+        "(d, o, u, s) => { u.roles.sort(); u.roles.push('x'); u.name += '!'; u.more = 1; throw {forbidden: [u.name, ...u.roles].join()} }",
+        user,
+        security,
+        "jo!,a,b,x",
+    );
+    check_given(
+        "(d, o, u, s) => { s.admins.names.push('x'); throw {forbidden: toJSON(s)} }",
+        user,
+        security,
+        r#"{"admins":{"names":["root","x"]}}"#,
+    );
+    check_given(
+        "(d, o, u, s) => { delete u.name; delete s.admins; throw {forbidden: toJSON([u, s])} }",
+        user,
+        security,
+        r#"[{"roles":["b","a"]},{}]"#,
+    );
+    // What is kept from one call doesn't change what the next one gets.
+    check_given(
+        "(function() { var kept; return (d, o, u, s) => {
+           if (kept) { kept.name = 'x'; kept.roles = [] } else if (u.name === 'jo') kept = u;
+           throw {forbidden: [u.name, u.roles.length].join()} } })()",
+        user,
+        security,
+        "jo,2",
+    );
+    // Only what is JSON in JavaScript's eyes, too, may be made by compiled code.
+    for name in ["__proto__", "\\u005f_proto__"] {
+        let user = format!(r#"{{"{name}":{{"x":1}},"y":2}}"#);
+        check_given(
+            "(d, o, u, s) => { throw {forbidden: [Object.keys(u), u.x].join()} }",
+            &user,
+            security,
+            "__proto__,y,",
+        );
+    }
+    // Until it is touched, one serves all: then this call has it alone.
+    let source = "(function() { var n = 0; return (d, o, u, s) => {
+        n++; if (n % 3 === 0) { u.name = 'x'; s.y = 1 }
+        throw {forbidden: n % 3 === 1 ? u.name + s.y : 'joundefined'} } })()";
+    check_given(source, user, security, "joundefined");
 }
