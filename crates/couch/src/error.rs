@@ -135,7 +135,7 @@ impl From<ScriptError> for Error {
         match error {
             ScriptError::Compile { message, .. } => Self::new(StatusCode::BAD_REQUEST, "compilation_error", message),
             // Its words are the function's: whoever wrote it wants them to be read.
-            ScriptError::Thrown { error, reason } => Self(ApiError::new(status, error, reason)),
+            ScriptError::Thrown { error, reason, .. } => Self(ApiError::new(status, error, reason)),
             ScriptError::Timeout | ScriptError::Memory | ScriptError::Stack => {
                 Self::new(status, "os_process_error", error.to_string())
             }

@@ -87,9 +87,9 @@ async fn compile(scripts: &Pool, design: &Bytes, functions: Vec<Function<'_>>) -
         let program = Program::new(key, source, Some(design.clone()));
         match scripts.compile(&program).await {
             Ok(()) => {}
-            Err(ScriptError::Compile { message, line }) => {
+            Err(ScriptError::Compile { message, place }) => {
                 let message = format!("Compilation of {called} failed: {message}");
-                return Err(ScriptError::Compile { message, line }.into());
+                return Err(ScriptError::Compile { message, place }.into());
             }
             Err(error) => return Err(error.into()),
         }

@@ -8,10 +8,11 @@
 )]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tidegate_script::{Limits, Machine, Pool, PoolLimits, Program, Validation};
+use tidegate_script::{Limits, Machine, Pool, PoolLimits, Program, SyncCaller, SyncInput, SyncUser, Validation};
 
 const ROUNDS: u32 = 50_000;
 const VALIDATE: &str = "function(newDoc, oldDoc, userCtx, secObj) {
@@ -119,6 +120,33 @@ fn validations(document: &str) {
     });
 }
 
+const SYNC: &str = "function(doc, oldDoc) {
+  if (oldDoc) requireUser(oldDoc.author);
+  requireUser(doc.author);
+  if (doc.type !== 'note') throw({forbidden: 'Only notes'});
+  channel(doc.tags);
+  access(doc.author, 'author-' + doc.author);
+}";
+
+fn synced(document: &str) {
+    let mut machine = Machine::new(Limits::default());
+    let user = SyncUser { name: "jo".to_owned(), ..SyncUser::default() };
+    let document = Bytes::copy_from_slice(document.as_bytes());
+    let first = SyncInput { document, old_document: None, meta: None, caller: SyncCaller::User(Arc::new(user)) };
+    let next = SyncInput { old_document: Some(first.document.clone()), ..first.clone() };
+    for (name, source, input) in [
+        ("default", "function(doc) { channel(doc.channels) }", &first),
+        ("typical, new document", SYNC, &first),
+        ("typical, old document", SYNC, &next),
+        ("all members (parsed whole)", "function(doc) { channel(Object.keys(doc)) }", &first),
+    ] {
+        let program = Program::sync(name, source);
+        measure(&format!("sync, {name}"), 1, || {
+            black_box(machine.sync(&program, input).unwrap());
+        });
+    }
+}
+
 fn compilation() {
     let mut number = 0;
     let mut machine = Machine::new(Limits::default());
@@ -153,11 +181,16 @@ async fn hop(document: &str) {
 async fn main() {
     let document = document();
     if let Some(only) = std::env::args().nth(1) {
-        return if only == "validate" { validations(&document) } else { one(&document, &only) };
+        return match &*only {
+            "validate" => validations(&document),
+            "sync" => synced(&document),
+            source => one(&document, source),
+        };
     }
     println!("a document of {} bytes", document.len());
     filters(&document);
     validations(&document);
+    synced(&document);
     compilation();
     hop(&document).await;
 }

@@ -18,12 +18,14 @@ pub(crate) struct Habits {
     pub(crate) second: RefCell<Slot>,
     is_user_read: Rc<Cell<bool>>,
     is_security_read: Rc<Cell<bool>>,
+    is_meta_read: Rc<Cell<bool>>,
 }
 
 /// The numbers by which `harness.js` knows its arguments.
 const SECOND: u8 = 1;
 const USER: u8 = 2;
 const SECURITY: u8 = 3;
+const META: u8 = 4;
 
 impl Habits {
     /// The function has read the member `name` of an argument; or, without a name, has looked at whole ones often.
@@ -31,6 +33,7 @@ impl Habits {
         match argument {
             USER => self.is_user_read.set(true),
             SECURITY => self.is_security_read.set(true),
+            META => self.is_meta_read.set(true),
             SECOND => self.second.borrow_mut().learn(name),
             _ => self.first.borrow_mut().learn(name),
         }
@@ -44,6 +47,11 @@ impl Habits {
     /// The security object.
     pub(crate) fn security(&self) -> Given {
         Given::new(SECURITY, &self.is_security_read)
+    }
+
+    /// What a sync function is told beside the document.
+    pub(crate) fn meta(&self) -> Given {
+        Given::new(META, &self.is_meta_read)
     }
 }
 

@@ -2,29 +2,14 @@
 
 use std::rc::Rc;
 
-use rquickjs::context::{EvalOptions, intrinsic};
 use rquickjs::{Array, Context, Ctx, Function, Object, Persistent, Runtime, Value};
 
-use crate::argument::{Given, Habits, document, parse, restore};
+use crate::argument::{Given, document, parse, restore};
+use crate::environment::{Host, Intrinsics, function, harness};
 use crate::fault::{compile_fault, fault_of, thrown, unexpected};
-use crate::sandbox::Log;
-use crate::{Error, Limits, Program, Row, Validation, Verdict};
-
-const HARNESS: &str = include_str!("harness.js");
-/// How often documents are looked at whole before they are parsed whole from the start.
-const OPENED_MAX: u32 = 4;
-
-type Intrinsics = (
-    intrinsic::Date,
-    intrinsic::Eval,
-    intrinsic::RegExpCompiler,
-    intrinsic::RegExp,
-    intrinsic::Json,
-    intrinsic::Proxy,
-    intrinsic::MapSet,
-    intrinsic::TypedArrays,
-    intrinsic::Promise,
-);
+use crate::log::Log;
+use crate::outcome::outcome;
+use crate::{Error, Limits, Program, Row, SyncCaller, SyncInput, SyncOutcome, Validation, Verdict};
 
 /// A compiled function and the entries of its harness.
 pub(crate) struct Compiled {
@@ -34,38 +19,67 @@ pub(crate) struct Compiled {
     passes: Persistent<Function<'static>>,
     map: Persistent<Function<'static>>,
     untouched: Persistent<Function<'static>>,
+    /// Sync functions have no other, others don't have this one.
+    sync: Option<Persistent<Function<'static>>>,
     user: Given,
     security: Given,
-    habits: Rc<Habits>,
+    meta: Given,
+    host: Rc<Host>,
+    /// By how many columns the engine sees the source's first line shifted.
+    shift: u32,
     context: Context,
 }
+
+/// What a sync function gets for `meta` when nothing is known.
+const NO_META: &[u8] = br#"{"xattrs":{}}"#;
 
 impl Compiled {
     /// Compiles `program` in a new context of `runtime`, and runs what stands around the function.
     pub(crate) fn new(runtime: &Runtime, program: &Program, limits: &Limits, log: &Rc<Log>) -> Result<Self, Error> {
         let context = Context::custom::<Intrinsics>(runtime).map_err(|fault| unexpected(&fault))?;
-        let habits = Rc::new(Habits::default());
-        let [validate, filter, passes, map, untouched] = context.with(|ctx| {
-            let bind = harness(&ctx, program, limits, (&habits, log))?;
-            let function = function(&ctx, program.source())?;
+        let host = Rc::new(Host::new(log));
+        let ([validate, filter, passes, map, untouched], sync, shift) = context.with(|ctx| {
+            let bind = harness(&ctx, program, limits, &host)?;
+            let (function, shift) = function(&ctx, program.source())?;
             let entries: Object<'_> = bind.call((function,)).map_err(|fault| compile_fault(&ctx, &fault))?;
             let entry = |name: &str| {
                 let entry: Function<'_> = entries.get(name).map_err(|fault| fault_of(&ctx, &fault))?;
                 Ok::<_, Error>(Persistent::save(&ctx, entry))
             };
-            Ok::<_, Error>([entry("validate")?, entry("filter")?, entry("passes")?, entry("map")?, entry("untouched")?])
+            let all = [entry("validate")?, entry("filter")?, entry("passes")?, entry("map")?, entry("untouched")?];
+            let sync = if program.is_sync() { Some(entry("sync")?) } else { None };
+            Ok::<_, Error>((all, sync, shift))
         })?;
-        let (user, security) = (habits.user(), habits.security());
-        Ok(Self { validate, filter, passes, map, untouched, user, security, habits, context })
+        let (user, security, meta) = (host.habits.user(), host.habits.security(), host.habits.meta());
+        Ok(Self { validate, filter, passes, map, untouched, sync, user, security, meta, host, shift, context })
+    }
+
+    /// The log is left to be taken.
+    pub(crate) fn sync(&self, input: &SyncInput) -> Result<SyncOutcome, Error> {
+        let Some(entry) = &self.sync else {
+            return Err(Error::Internal("the program is no sync function".to_owned()));
+        };
+        let is_restricted = matches!(input.caller, SyncCaller::User(_));
+        self.host.caller.replace(input.caller.clone());
+        self.host.expiry.replace(None);
+        let decided = self.context.with(|ctx| {
+            let [text, read, old_text, old_read] =
+                self.documents(&ctx, &input.document, input.old_document.as_deref())?;
+            let meta = self.meta.value(&ctx, input.meta.as_deref().unwrap_or(NO_META), &self.untouched)?;
+            let arguments = (text, read, old_text, old_read, meta, is_restricted);
+            let told = restore(&ctx, entry)?.call(arguments).map_err(|fault| fault_of(&ctx, &fault))?;
+            outcome(&ctx, &told, &self.host.log)
+        });
+        self.host.caller.take();
+        let expiry = self.host.expiry.take();
+        let mut outcome = decided.map_err(|fault| fault.shifted(self.shift))?;
+        outcome.expiry = expiry.filter(|_| outcome.rejection.is_none());
+        Ok(outcome)
     }
 
     pub(crate) fn validate(&self, input: &Validation<'_>) -> Result<Verdict, Error> {
         self.context.with(|ctx| {
-            let (text, read) = document(&ctx, &self.habits.first, input.document)?;
-            let (old_text, old_read) = match input.old_document {
-                Some(old) => document(&ctx, &self.habits.second, old)?,
-                None => (Value::new_undefined(ctx.clone()), Value::new_null(ctx.clone())),
-            };
+            let [text, read, old_text, old_read] = self.documents(&ctx, input.document, input.old_document)?;
             let user = self.user.value(&ctx, input.user, &self.untouched)?;
             let security = self.security.value(&ctx, input.security, &self.untouched)?;
             let entry = restore(&ctx, &self.validate)?;
@@ -75,12 +89,22 @@ impl Compiled {
         })
     }
 
+    /// A document and the one it replaces, as the harness takes them.
+    fn documents<'js>(&self, ctx: &Ctx<'js>, new: &[u8], old: Option<&[u8]>) -> Result<[Value<'js>; 4], Error> {
+        let (text, read) = document(ctx, &self.host.habits.first, new)?;
+        let (old_text, old_read) = match old {
+            Some(old) => document(ctx, &self.host.habits.second, old)?,
+            None => (Value::new_undefined(ctx.clone()), Value::new_null(ctx.clone())),
+        };
+        Ok([text, read, old_text, old_read])
+    }
+
     pub(crate) fn filter<D: AsRef<[u8]>>(&self, documents: &[D], request: &[u8]) -> Result<Vec<bool>, Error> {
         self.context.with(|ctx| {
             let entry = restore(&ctx, &self.filter)?;
             let request = parse(&ctx, request)?;
             let each = documents.iter().map(|each| {
-                let (text, read) = document(&ctx, &self.habits.first, each.as_ref())?;
+                let (text, read) = document(&ctx, &self.host.habits.first, each.as_ref())?;
                 truth(&ctx, entry.call((text, read, request.clone())))
             });
             each.collect()
@@ -91,7 +115,7 @@ impl Compiled {
         self.context.with(|ctx| {
             let entry = restore(&ctx, &self.passes)?;
             let each = documents.iter().map(|each| {
-                let (text, read) = document(&ctx, &self.habits.first, each.as_ref())?;
+                let (text, read) = document(&ctx, &self.host.habits.first, each.as_ref())?;
                 truth(&ctx, entry.call((text, read)))
             });
             each.collect()
@@ -101,7 +125,7 @@ impl Compiled {
     pub(crate) fn map(&self, text: &[u8]) -> Result<Vec<Row>, Error> {
         self.context.with(|ctx| {
             let entry = restore(&ctx, &self.map)?;
-            let (text, read) = document(&ctx, &self.habits.first, text)?;
+            let (text, read) = document(&ctx, &self.host.habits.first, text)?;
             let outcome: Value<'_> = entry.call((text, read)).map_err(|fault| fault_of(&ctx, &fault))?;
             match outcome.as_array() {
                 Some(rows) => rows_of(&ctx, rows),
@@ -110,53 +134,6 @@ impl Compiled {
             }
         })
     }
-}
-
-/// Prepares the global object; what it answers binds a function to the entries.
-fn harness<'js>(
-    ctx: &Ctx<'js>,
-    program: &Program,
-    limits: &Limits,
-    (habits, log): (&Rc<Habits>, &Rc<Log>),
-) -> Result<Function<'js>, Error> {
-    let internal = |fault: rquickjs::Error| fault_of(ctx, &fault);
-    let design = match program.design() {
-        Some(design) => parse(ctx, design)?,
-        None => Value::new_undefined(ctx.clone()),
-    };
-    let host = Object::new(ctx.clone()).map_err(internal)?;
-    let (habits, log) = (Rc::clone(habits), Rc::clone(log));
-    let learn = move |slot: u8, name: Option<String>| habits.learn(slot, name);
-    host.set("learn", Function::new(ctx.clone(), learn)).map_err(internal)?;
-    host.set("log", Function::new(ctx.clone(), move |line: String| log.push(line))).map_err(internal)?;
-    let bounds = Object::new(ctx.clone()).map_err(internal)?;
-    bounds.set("opened", OPENED_MAX).map_err(internal)?;
-    bounds.set("rows", limits.rows_max).map_err(internal)?;
-    let install: Function<'js> = eval(ctx, HARNESS).map_err(internal)?;
-    install.call((design, host, bounds)).map_err(internal)
-}
-
-/// What `source` evaluates to.
-fn function<'js>(ctx: &Ctx<'js>, source: &str) -> Result<Value<'js>, Error> {
-    if source.trim().is_empty() {
-        return Err(Error::Compile { message: "missing function".to_owned(), line: None });
-    }
-    // As the last operand of a comma, an anonymous function is an expression, and may be followed by `;` and comments.
-    let fault = match eval(ctx, &format!("0,{source}")) {
-        Ok(value) => return Ok(value),
-        Err(fault) => compile_fault(ctx, &fault),
-    };
-    // Statements before the function can't stand there.
-    eval(ctx, source).map_err(|again| {
-        ctx.catch();
-        if again.is_exception() { fault } else { compile_fault(ctx, &again) }
-    })
-}
-
-fn eval<'js, V: rquickjs::FromJs<'js>>(ctx: &Ctx<'js>, source: &str) -> rquickjs::Result<V> {
-    let mut options = EvalOptions::default();
-    options.strict = false;
-    ctx.eval_with_options(source, options)
 }
 
 fn truth<'js>(ctx: &Ctx<'js>, outcome: rquickjs::Result<Value<'js>>) -> Result<bool, Error> {

@@ -2,23 +2,26 @@
 
 use rquickjs::{Ctx, Value};
 
-use crate::Error;
+use crate::{Error, Place};
 
 /// What was thrown, as the harness tells it.
 pub(crate) fn thrown(ctx: &Ctx<'_>, outcome: &Value<'_>) -> Error {
     let part = |name| outcome.as_object().and_then(|told| told.get::<_, String>(name).ok());
     match (part("error"), part("reason")) {
-        (Some(error), Some(reason)) => classify(error, reason),
+        (Some(error), Some(reason)) => {
+            let place = part("stack").as_deref().and_then(place_of);
+            classify(error, reason, place)
+        }
         _ => fault_of(ctx, &rquickjs::Error::Unknown),
     }
 }
 
 /// The engine's own words for a limit are the limit.
-fn classify(error: String, reason: String) -> Error {
+fn classify(error: String, reason: String, place: Option<Place>) -> Error {
     match (error.as_str(), reason.as_str()) {
         ("InternalError", "out of memory") => Error::Memory,
         ("RangeError", "Maximum call stack size exceeded") => Error::Stack,
-        _ => Error::Thrown { error, reason },
+        _ => Error::Thrown { error, reason, place },
     }
 }
 
@@ -37,12 +40,12 @@ pub(crate) fn fault_of(ctx: &Ctx<'_>, fault: &rquickjs::Error) -> Error {
 fn exception(value: &Value<'_>) -> Error {
     let Some(object) = value.as_object() else {
         return match value.as_string().and_then(|text| text.to_string().ok()) {
-            Some(reason) => Error::Thrown { error: "unknown_error".to_owned(), reason },
+            Some(reason) => Error::Thrown { error: "unknown_error".to_owned(), reason, place: None },
             None => Error::Memory,
         };
     };
     let part = |name| object.get::<_, String>(name).unwrap_or_default();
-    classify(part("name"), part("message"))
+    classify(part("name"), part("message"), None)
 }
 
 pub(crate) fn unexpected(fault: &rquickjs::Error) -> Error {
@@ -52,22 +55,37 @@ pub(crate) fn unexpected(fault: &rquickjs::Error) -> Error {
 /// An exception while compiling is the source's fault, unless a limit was reached.
 pub(crate) fn compile_fault(ctx: &Ctx<'_>, fault: &rquickjs::Error) -> Error {
     if matches!(fault, rquickjs::Error::InvalidString(_)) {
-        return Error::Compile { message: "NUL in source".to_owned(), line: None };
+        return Error::Compile { message: "NUL in source".to_owned(), place: None };
     }
     if !fault.is_exception() {
         return fault_of(ctx, fault);
     }
     let value = ctx.catch();
     let stack = value.as_object().and_then(|object| object.get::<_, String>("stack").ok());
-    let line = stack.as_deref().and_then(line_of);
+    let place = stack.as_deref().and_then(place_of);
     let fault = exception(&value);
-    let Error::Thrown { error, reason } = fault else { return fault };
+    let Error::Thrown { error, reason, .. } = fault else { return fault };
     let message = if error == "unknown_error" { reason } else { format!("{error}: {reason}") };
-    Error::Compile { message, line }
+    Error::Compile { message, place }
 }
 
-/// The line in the first place of the stack that is in the source.
-fn line_of(stack: &str) -> Option<u32> {
+/// The first place of the stack that is in the source. Our own code has another name, see `environment.rs`.
+fn place_of(stack: &str) -> Option<Place> {
     let (_, place) = stack.split_once("eval_script:")?;
-    place.split(|each: char| !each.is_ascii_digit()).next()?.parse().ok()
+    let mut numbers = place.split(|each: char| !each.is_ascii_digit());
+    let line = numbers.next()?.parse().ok()?;
+    let column = numbers.next().and_then(|column| column.parse().ok()).unwrap_or(1);
+    Some(Place { line, column })
+}
+
+impl Error {
+    /// The same, where the engine sees the first line further right than it is.
+    pub(crate) fn shifted(mut self, columns: u32) -> Self {
+        if let Self::Compile { place: Some(place), .. } | Self::Thrown { place: Some(place), .. } = &mut self
+            && place.line == 1
+        {
+            place.column = place.column.saturating_sub(columns).max(1);
+        }
+        self
+    }
 }

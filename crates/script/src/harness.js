@@ -1,8 +1,8 @@
 // The environment of one program: the globals its function sees, and the entries through which it is called.
 //
-// Evaluates to a function `(design, host, limits)`, which prepares the global object of its context and answers with
+// Evaluates to a function `(design, host, limits, dialect)`, which prepares the global object of its context and answers with
 // `bind(fn)`. What is used after the program has run is captured here, before it could have changed anything.
-(function (design, host, limits) {
+(function (design, host, limits, dialect) {
 "use strict";
 
 const global = globalThis;
@@ -23,7 +23,7 @@ const bindTo = Function.prototype.bind;
 // another one parses the text, and the name is learned for later calls. Whatever reading members doesn't do makes the
 // target a plain object with all members, and takes the traps away. A function can't tell it from a parsed document.
 
-const slots = [newSlot(0), newSlot(1), newSlot(2), newSlot(3)];
+const slots = [newSlot(0), newSlot(1), newSlot(2), newSlot(3), newSlot(4)];
 
 function Lazy(slot, source, read) {
   this.known = slot.known;
@@ -237,11 +237,30 @@ function install(name, value) {
   defineProperty(global, name, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
 }
 
-install("emit", emit);
-install("isArray", function (value) { return isArray(value); });
-install("log", function (message) { host.log(apply(toWellFormed, printed(message), [])); });
-install("sum", sum);
-install("toJSON", stringify);
+// A global made by the code that `source` answers, when it is asked for.
+function defer(name, source) {
+  let made;
+  defineProperty(global, name, {
+    __proto__: null,
+    get() { return (made ??= compile(source())); },
+    set(value) { defineProperty(global, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true }); },
+    enumerable: false,
+    configurable: true,
+  });
+}
+
+function wellFormed(value) {
+  return apply(toWellFormed, value, []);
+}
+
+const sync = dialect?.(host, limits, { install, defer, printed, wellFormed });
+if (sync === undefined) {
+  install("emit", emit);
+  install("isArray", function (value) { return isArray(value); });
+  install("log", function (message) { host.log(0, wellFormed(printed(message))); });
+  install("sum", sum);
+  install("toJSON", stringify);
+}
 if (design !== undefined) {
   deepFreeze(design);
   install("require", function (path) { return load(path, undefined); });
@@ -306,6 +325,16 @@ function refusal(error) {
   return failure(error);
 }
 
+// With the place where it was thrown.
+function placed(refused, error) {
+  try {
+    if (isErrorLike(error) && typeof error.stack === "string") refused.stack = wellFormed(error.stack);
+  } catch {
+    // Nobody knows the place.
+  }
+  return refused;
+}
+
 return function bind(fn) {
   if (typeof fn !== "function") throw "Expression does not eval to a function.";
   const kind = apply(tag, fn, []);
@@ -326,6 +355,18 @@ return function bind(fn) {
         call(lazy(first, source, read), lazy(second, oldSource, oldRead), user, security);
       } catch (error) {
         return refusal(error);
+      } finally {
+        sweep();
+      }
+    },
+    sync(source, read, oldSource, oldRead, meta, isForUser) {
+      sync.begin(isForUser);
+      try {
+        call(lazy(first, source, read), lazy(second, oldSource, oldRead), meta);
+        return sync.end();
+      } catch (error) {
+        // Nobody throws `null` but the engine, when no memory is left for the exception.
+        return error === null ? told("InternalError", "out of memory") : placed(refusal(error), error);
       } finally {
         sweep();
       }

@@ -1,6 +1,6 @@
 //! Users' JavaScript on documents, under limits.
 //!
-//! A [`Program`] is a function of a design document. A [`Machine`] is one JavaScript runtime, with the programs it has
+//! A [`Program`] is a function of a design document, or a sync function. A [`Machine`] is one JavaScript runtime, with the programs it has
 //! compiled; a [`Pool`] is several of them, each on a thread of its own behind one bounded queue. What goes in is JSON
 //! text, what comes out are plain values. The crate knows neither what a document means, nor disks, nor HTTP.
 //!
@@ -19,18 +19,25 @@ mod argument;
 mod cache;
 mod compiled;
 mod crew;
+mod environment;
 mod error;
+mod expiry;
 mod fault;
 mod limits;
+mod log;
 mod machine;
+mod outcome;
 mod pool;
 mod program;
 mod projection;
 mod queue;
 mod sandbox;
+mod sync;
 
-pub use error::Error;
+pub use error::{Error, Place};
 pub use limits::{Limits, PoolLimits};
+pub use log::{LogLevel, LogLine};
 pub use machine::{Machine, Row, Validation, Verdict};
 pub use pool::{OwnedValidation, Pool};
 pub use program::Program;
+pub use sync::{Expiry, Grantee, Rejection, SyncCaller, SyncInput, SyncOutcome, SyncUser};

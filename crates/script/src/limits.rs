@@ -15,6 +15,10 @@ pub struct Limits {
     pub programs_max: usize,
     /// How many rows a function may emit for one document.
     pub rows_max: u32,
+    /// How many channels a sync function may name for one document.
+    pub channels_max: u32,
+    /// How many grants, each of one channel or role to one grantee, a sync function may make for one document.
+    pub grants_max: u32,
     /// How many lines a call or batch may log; more are dropped.
     pub log_lines_max: usize,
     /// How many bytes of one logged line are kept.
@@ -29,6 +33,8 @@ impl Default for Limits {
             stack_bytes_max: 512 << 10,
             programs_max: 64,
             rows_max: 10_000,
+            channels_max: 1000,
+            grants_max: 10_000,
             log_lines_max: 100,
             log_line_bytes_max: 4096,
         }

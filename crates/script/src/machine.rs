@@ -2,7 +2,7 @@
 
 use crate::compiled::Compiled;
 use crate::sandbox::Sandbox;
-use crate::{Error, Limits, Program};
+use crate::{Error, Limits, LogLine, Program, SyncInput, SyncOutcome};
 
 /// What a `validate_doc_update` function judges, each as JSON text.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ pub struct Machine {
     limits: Limits,
     /// `None` until it is needed, and after a function has broken its limits.
     sandbox: Option<Sandbox>,
-    log: Vec<String>,
+    log: Vec<LogLine>,
 }
 
 impl Machine {
@@ -101,8 +101,20 @@ impl Machine {
         self.run(program, |compiled| compiled.map(document))
     }
 
-    /// The lines logged since this was asked last, within the limits.
-    pub fn take_log(&mut self) -> Vec<String> {
+    /// Runs a sync function: a program made by [`Program::sync`].
+    ///
+    /// What it logs is in the outcome; if there is none, where [`take_log`](Self::take_log) finds it.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no decision; with the place in the source where the function threw.
+    pub fn sync(&mut self, program: &Program, input: &SyncInput) -> Result<SyncOutcome, Error> {
+        let mut outcome = self.run(program, |compiled| compiled.sync(input))?;
+        outcome.log = self.take_log();
+        Ok(outcome)
+    }
+
+    /// The lines logged in the last call, within the limits, if they weren't taken before.
+    pub fn take_log(&mut self) -> Vec<LogLine> {
         std::mem::take(&mut self.log)
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::crew::{Crew, Job};
-use crate::{Error, Machine, PoolLimits, Program, Row, Validation, Verdict};
+use crate::{Error, Machine, PoolLimits, Program, Row, SyncInput, SyncOutcome, Validation, Verdict};
 
 /// The threads that run functions. Cheap to clone; the last clone dropped stops the threads.
 ///
@@ -66,6 +66,14 @@ impl Pool {
         self.run(program, move |machine, program| machine.map(program, &document)).await
     }
 
+    /// Runs a sync function: see [`Machine::sync`].
+    ///
+    /// # Errors
+    /// Those of [`Machine::sync`], [`Error::Overloaded`], [`Error::Stopped`].
+    pub async fn sync(&self, program: &Program, input: SyncInput) -> Result<SyncOutcome, Error> {
+        self.run(program, move |machine, program| machine.sync(program, &input)).await
+    }
+
     /// Gives up what waits, and waits for what runs. Blocks: up to twice the time limit of a call.
     pub fn stop(&self) {
         self.0.0.stop();
@@ -87,7 +95,7 @@ impl Pool {
             }
             let result = call(machine, &program);
             for line in machine.take_log() {
-                tracing::info!(program = program.key(), "{line}");
+                tracing::info!(program = program.key(), level = line.level.as_str(), "{}", line.text);
             }
             answer.send(result);
         });

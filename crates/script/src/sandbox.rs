@@ -1,6 +1,6 @@
 //! One JavaScript runtime: its memory, its deadline, what it logs and the programs compiled in it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -8,7 +8,8 @@ use rquickjs::Runtime;
 
 use crate::cache::Cache;
 use crate::compiled::Compiled;
-use crate::{Error, Limits, Program};
+use crate::log::Log;
+use crate::{Error, Limits, LogLine, Program};
 
 /// A runtime that is thrown away once a function has broken its limits.
 pub(crate) struct Sandbox {
@@ -37,23 +38,6 @@ impl Deadline {
     }
 }
 
-/// The lines that functions log, up to a limit.
-pub(crate) struct Log {
-    lines: RefCell<Vec<String>>,
-    limits: Limits,
-}
-
-impl Log {
-    /// Keeps `line`, cut to its limit, unless there are too many.
-    pub(crate) fn push(&self, mut line: String) {
-        let mut lines = self.lines.borrow_mut();
-        if lines.len() < self.limits.log_lines_max {
-            line.truncate(line.floor_char_boundary(self.limits.log_line_bytes_max));
-            lines.push(line);
-        }
-    }
-}
-
 impl Sandbox {
     pub(crate) fn new(limits: Limits) -> Result<Self, Error> {
         let runtime = Runtime::new().map_err(|fault| Error::Internal(fault.to_string()))?;
@@ -62,7 +46,7 @@ impl Sandbox {
         let deadline = Rc::new(Deadline::default());
         let watched = Rc::clone(&deadline);
         runtime.set_interrupt_handler(Some(Box::new(move || watched.is_over())));
-        let log = Rc::new(Log { lines: RefCell::default(), limits });
+        let log = Rc::new(Log::new(limits));
         Ok(Self { programs: Cache::new(limits.programs_max), deadline, log, runtime, limits })
     }
 
@@ -90,8 +74,8 @@ impl Sandbox {
         self.programs.len()
     }
 
-    pub(crate) fn take_log(&self) -> Vec<String> {
-        self.log.lines.take()
+    pub(crate) fn take_log(&self) -> Vec<LogLine> {
+        self.log.take()
     }
 
     fn compiled(&mut self, program: &Program) -> Result<Rc<Compiled>, Error> {

@@ -1,7 +1,7 @@
 //! What functions may say and what comes of it.
 
 use bytes::Bytes;
-use tidegate_script::{Error, Limits, Machine, Program, Row, Validation, Verdict};
+use tidegate_script::{Error, Limits, Machine, Place, Program, Row, Validation, Verdict};
 
 fn machine() -> Machine {
     Machine::new(Limits::default())
@@ -12,7 +12,7 @@ fn program(source: &str) -> Program {
 }
 
 fn thrown(error: &str, reason: &str) -> Error {
-    Error::Thrown { error: error.to_owned(), reason: reason.to_owned() }
+    Error::Thrown { error: error.to_owned(), reason: reason.to_owned(), place: None }
 }
 
 #[track_caller]
@@ -113,8 +113,9 @@ fn functions_come_in_many_shapes() {
 }
 
 #[track_caller]
-fn check_compile(source: &str, message: &str, line: Option<u32>) {
-    let expected = Error::Compile { message: message.to_owned(), line };
+fn check_compile(source: &str, message: &str, place: Option<(u32, u32)>) {
+    let place = place.map(|(line, column)| Place { line, column });
+    let expected = Error::Compile { message: message.to_owned(), place };
     assert_eq!(machine().compile(&program(source)), Err(expected), "{source}");
 }
 
@@ -122,11 +123,11 @@ fn check_compile(source: &str, message: &str, line: Option<u32>) {
 fn what_is_no_function_does_not_compile() {
     check_compile("", "missing function", None);
     check_compile("42", "Expression does not eval to a function.", None);
-    check_compile("function(doc) {\n  return }}\n", "SyntaxError: unexpected token in expression: '}'", Some(2));
+    check_compile("function(doc) {\n  return }}\n", "SyntaxError: unexpected token in expression: '}'", Some((2, 11)));
     check_compile("async function(doc) {}", "A function must be an ordinary one, not AsyncFunction.", None);
     check_compile("function*(doc) {}", "A function must be an ordinary one, not GeneratorFunction.", None);
     check_compile("function(doc) { \0 }", "NUL in source", None);
-    check_compile("(function() { throw new Error('early') })()", "Error: early", Some(1));
+    check_compile("(function() { throw new Error('early') })()", "Error: early", Some((1, 25)));
 }
 
 #[test]
@@ -173,6 +174,7 @@ fn lines_are_logged_up_to_a_limit() {
     let mut machine = Machine::new(limits);
     let program = program("function(doc) { log('ééé'); log({a: 1}); log('third') }");
     machine.filter(&program, &["{}"], b"{}").unwrap();
-    assert_eq!(machine.take_log(), ["éé", "{\"a\""]);
+    let lines: Vec<_> = machine.take_log().into_iter().map(|line| line.text).collect();
+    assert_eq!(lines, ["éé", "{\"a\""]);
     assert!(machine.take_log().is_empty());
 }

@@ -85,7 +85,7 @@ fn stack_is_limited() {
 fn an_exception_costs_nobody_else_anything() {
     check(
         "function() { leak = 1; throw new Error('x') }",
-        &Error::Thrown { error: "Error".to_owned(), reason: "x".to_owned() },
+        &Error::Thrown { error: "Error".to_owned(), reason: "x".to_owned(), place: None },
         SOON,
     );
 }

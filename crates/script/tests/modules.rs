@@ -44,7 +44,7 @@ fn check(expression: &str, expected: &str) {
 
 #[track_caller]
 fn check_fault(expression: &str, error: &str, reason: &str) {
-    let expected = Error::Thrown { error: error.to_owned(), reason: reason.to_owned() };
+    let expected = Error::Thrown { error: error.to_owned(), reason: reason.to_owned(), place: None };
     assert_eq!(run(expression), Err(expected), "{expression}");
 }
 

@@ -1,0 +1,147 @@
+// What a sync function finds beside the language.
+//
+// Evaluates to a function `(host, limits, tools)`, which installs the functions and answers with `begin` and `end` of a call.
+// What the function says is told to the host as one flat array: a string is a channel; a number, a grantee and a name are a
+// grant of access (0) or of a role (1). The host knows which names are good.
+(function (host, limits, tools) {
+"use strict";
+
+const { install, defer, printed, wellFormed } = tools;
+const { isArray } = Array;
+const [info, warning, error] = [0, 1, 2];
+const [access, role] = [0, 1];
+const [name, roles, channels] = [0, 1, 2];
+
+let out;
+let size = 0;
+let channelCount = 0;
+let grantCount = 0;
+let isRestricted = false;
+
+function tooMany(what, max) {
+  return ["error", `too_many_${what}`, `More than ${max} ${what} for one document`];
+}
+
+function ignore(word, value) {
+  host.log(warning, `${word}() ignores what is neither a string nor an array of strings: ${isArray(value) ? "array" : typeof value}`);
+}
+
+function addChannel(channel) {
+  if (++channelCount > limits.channels) throw tooMany("channels", limits.channels);
+  if (out === undefined) out = [];
+  out[size++] = channel;
+}
+
+function addChannels(value) {
+  if (typeof value === "string") return addChannel(value);
+  if (value === null || value === undefined) return;
+  if (!isArray(value)) return ignore("channel", value);
+  for (let i = 0; i < value.length; i++) {
+    const each = value[i];
+    if (typeof each === "string") addChannel(each);
+    else if (each !== null && each !== undefined) ignore("channel", each);
+  }
+}
+
+// The strings that `value` is, or holds.
+function strings(word, value) {
+  if (typeof value === "string") return [value];
+  const found = [];
+  if (value === null || value === undefined) return found;
+  if (!isArray(value)) {
+    ignore(word, value);
+    return found;
+  }
+  let count = 0;
+  for (let i = 0; i < value.length; i++) {
+    const each = value[i];
+    if (typeof each === "string") found[count++] = each;
+    else if (each !== null && each !== undefined) ignore(word, each);
+  }
+  return found;
+}
+
+function grant(kind, grantees, names) {
+  for (let i = 0; i < grantees.length; i++) {
+    for (let j = 0; j < names.length; j++) {
+      if (++grantCount > limits.grants) throw tooMany("grants", limits.grants);
+      if (out === undefined) out = [];
+      out[size++] = kind;
+      out[size++] = grantees[i];
+      out[size++] = names[j];
+    }
+  }
+}
+
+function holds(kind, value) {
+  if (typeof value === "string") return host.holds(kind, value);
+  if (!isArray(value)) return false;
+  for (let i = 0; i < value.length; i++) {
+    const each = value[i];
+    if (typeof each === "string" && host.holds(kind, each)) return true;
+  }
+  return false;
+}
+
+function log(level, values) {
+  let line = "";
+  for (let i = 0; i < values.length; i++) {
+    if (i > 0) line += " ";
+    try {
+      line += printed(values[i]);
+    } catch {
+      line += "(what can't be printed)";
+    }
+  }
+  host.log(level, wellFormed(line));
+}
+
+const logInfo = function (...values) { log(info, values); };
+
+install("channel", function () {
+  for (let i = 0; i < arguments.length; i++) addChannels(arguments[i]);
+});
+install("access", function (users, names) { grant(access, strings("access", users), strings("access", names)); });
+install("role", function (users, names) { grant(role, strings("role", users), strings("role", names)); });
+install("requireUser", function (names) {
+  if (isRestricted && !holds(name, names)) throw { forbidden: "sg wrong user" };
+});
+install("requireRole", function (names) {
+  if (isRestricted && !holds(roles, names)) throw { forbidden: "sg missing role" };
+});
+install("requireAccess", function (names) {
+  if (isRestricted && !holds(channels, names)) throw { forbidden: "sg missing channel access" };
+});
+install("requireAdmin", function () {
+  if (isRestricted) throw { forbidden: "sg admin required" };
+});
+install("expiry", function (value) {
+  if (typeof value === "string" || typeof value === "number") host.expire(`${value}`);
+  else if (value !== null && value !== undefined) {
+    host.log(warning, `expiry() ignores what is neither a number nor a string: ${typeof value}`);
+  }
+});
+install("log", logInfo);
+install("console", {
+  log: logInfo,
+  info: logInfo,
+  debug: logInfo,
+  warn(...values) { log(warning, values); },
+  error(...values) { log(error, values); },
+});
+defer("_", host.underscore);
+
+return {
+  __proto__: null,
+  begin(isForUser) {
+    out = undefined;
+    size = channelCount = grantCount = 0;
+    isRestricted = isForUser;
+  },
+  end() {
+    const said = out;
+    out = undefined;
+    return said;
+  },
+};
+})
