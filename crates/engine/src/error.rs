@@ -149,6 +149,7 @@ impl Error {
                 Store::NoDatabase(_)
                 | Store::DatabaseExists(_)
                 | Store::Conflict
+                | Store::Outdated
                 | Store::MissingStub { .. }
                 | Store::Overloaded
                 | Store::Stopped
