@@ -70,7 +70,7 @@ impl SameSite {
         }
     }
 
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::None => "None",
             Self::Lax => "Lax",

@@ -4,7 +4,7 @@
 //! [`UserCtx`]; it is had from the [`Basic`] credentials of an [`Account`] ([`Hashing::verify`], or [`Verified`] where that
 //! was done lately, [`Throttle`] before), from a session ([`Claim`], [`Sessions`]), a token ([`Tokens`]), a proxy ([`ProxyRule`]) or a
 //! web server in front ([`RemoteUser`]). What it may do with a database says [`Security`], with users' documents
-//! [`user`].
+//! [`user`]. A database with channels has users and roles of its own: [`principal`].
 //!
 //! Who isn't known, and whose password is wrong, are answered alike and take the same time.
 //! [`Error`] says why a request is refused, in CouchDB's words.
@@ -21,6 +21,7 @@ mod name;
 mod network;
 mod password;
 mod prf;
+pub mod principal;
 mod proxy;
 mod recent;
 mod remote;
@@ -49,4 +50,4 @@ pub use session::{Age, Claim, Rejection, Sessions};
 pub use throttle::{Attempt, Lockout, Standing, Throttle, ThrottleOptions};
 pub use totp::Totp;
 pub use user::UserRecord;
-pub use verified::Verified;
+pub use verified::{Kept, Verified};

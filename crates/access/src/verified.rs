@@ -3,7 +3,10 @@
 //! Only what was right is remembered, and only its fast hash under a key of this process. A wrong password takes the slow
 //! way, so the time doesn't tell whether a name is known.
 
-use std::time::{Duration, Instant};
+use std::{
+    hash::Hash,
+    time::{Duration, Instant},
+};
 
 use ring::hmac;
 
@@ -12,14 +15,26 @@ use crate::{
     recent::{Bounds, Recent},
 };
 
-/// A bounded cache of recognised credentials.
+/// A bounded cache of recognised credentials, by whose they are.
 #[derive(Debug)]
-pub struct Verified {
+pub struct Verified<N = UserName> {
     key: hmac::Key,
-    recent: Recent<UserName, hmac::Tag>,
+    recent: Recent<N, hmac::Tag>,
 }
 
-impl Verified {
+/// A password as it is kept.
+pub trait Kept {
+    /// What tells it from every other.
+    fn parts(&self) -> [&[u8]; 2];
+}
+
+impl Kept for StoredPassword {
+    fn parts(&self) -> [&[u8]; 2] {
+        [self.key(), self.salt().as_bytes()]
+    }
+}
+
+impl<N: Hash + Eq + Clone> Verified<N> {
     /// CouchDB's `max_lifetime` of `couch_passwords_cache`.
     pub const LIFETIME: Duration = Duration::from_secs(600);
     /// CouchDB's `max_objects` of `couch_passwords_cache`.
@@ -32,28 +47,29 @@ impl Verified {
     }
 
     /// Whether this password was recognised lately, against what is stored now.
-    pub fn knows(&self, name: &UserName, password: &str, stored: &StoredPassword, now: Instant) -> bool {
+    pub fn knows(&self, name: &N, password: &str, stored: &impl Kept, now: Instant) -> bool {
         let message = message(password, stored);
         let matches = |tag: &hmac::Tag| hmac::verify(&self.key, &message, tag.as_ref()).is_ok();
         self.recent.get(name, now).is_some_and(matches)
     }
 
     /// The password was recognised, the slow way.
-    pub fn remember(&mut self, name: UserName, password: &str, stored: &StoredPassword, now: Instant) {
+    pub fn remember(&mut self, name: N, password: &str, stored: &impl Kept, now: Instant) {
         let tag = hmac::sign(&self.key, &message(password, stored));
         self.recent.insert(name, tag, now);
     }
 
     /// The user's record has changed. Not needed for safety: what was stored is part of what is remembered.
-    pub fn forget(&mut self, name: &UserName) {
+    pub fn forget(&mut self, name: &N) {
         self.recent.remove(name);
     }
 }
 
 /// Lengths go first, so that no two triples are the same text.
-fn message(password: &str, stored: &StoredPassword) -> Vec<u8> {
+fn message(password: &str, stored: &impl Kept) -> Vec<u8> {
     let mut message = Vec::new();
-    for part in [stored.key(), stored.salt().as_bytes(), password.as_bytes()] {
+    let [key, salt] = stored.parts();
+    for part in [key, salt, password.as_bytes()] {
         message.extend_from_slice(&part.len().to_le_bytes());
         message.extend_from_slice(part);
     }
