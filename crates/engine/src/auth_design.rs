@@ -36,7 +36,8 @@ impl Inner {
         let design = json!({ "language": "javascript", "validate_doc_update": FUNCTION }).to_string();
         let members = design.trim_start_matches('{').trim_end_matches('}').to_owned();
         let history = History::Edit { parent: None, canonical: canonical(members.as_bytes())? };
-        let edit = Edit { id, history, deleted: false, members: members.into(), attachments: Vec::new(), assignment: None };
+        let edit =
+            Edit { id, history, deleted: false, members: members.into(), attachments: Vec::new(), assignment: None };
         match database.edit(vec![edit]).await?.pop() {
             // Somebody else was faster.
             Some(Ok(_) | Err(StoreError::Conflict)) | None => Ok(()),

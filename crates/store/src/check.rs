@@ -9,8 +9,9 @@ use crate::{
     content::{self, BlobContent, Contents, Met},
     keys::Keys,
     read::winner_of,
-    rows::Rows,
     record::{AttachmentRecord, BodyRecord, ChangeRecord, DocumentHead, DocumentRecord, Meta, PurgeRecord},
+    rows::Rows,
+    tickets::Faults,
 };
 use bytes::Bytes;
 use std::{
@@ -67,6 +68,9 @@ pub enum Inconsistency {
     /// Content that belongs to no attachment and to no upload.
     #[error("the chunks of blob {0:032x} belong to no attachment")]
     StrayChunks(u128),
+    /// A row by which a ticket is found is missing, or belongs to none.
+    #[error("the row {0:?} of a ticket is missing or belongs to none")]
+    TicketRow(Bytes),
     /// A counter isn't what counting comes to.
     #[error("{counter} is {recorded} and should be {counted}")]
     Counter {
@@ -123,6 +127,7 @@ impl Database {
         check.attachments().await?;
         check.contents().await?;
         check.purges().await?;
+        check.tickets().await?;
         check.counters(&meta);
         Ok(check.found)
     }
@@ -296,6 +301,17 @@ impl Check {
         if (Some(digest), length) != (content.digest, content.length) {
             self.report(Inconsistency::Content(digest));
         }
+    }
+
+    async fn tickets(&mut self) -> Result<(), Error> {
+        let Faults { missing, stray, unreadable } = Faults::find(&self.snapshot, self.keys).await?;
+        for (corrupt, key) in unreadable {
+            self.report(Inconsistency::Unreadable(corrupt, key));
+        }
+        for key in missing.into_iter().chain(stray) {
+            self.report(Inconsistency::TicketRow(key.into()));
+        }
+        Ok(())
     }
 
     fn counters(&mut self, meta: &Meta) {

@@ -89,6 +89,7 @@ impl Keys {
     /// Stands in no text.
     const END_OF_TEXT: u8 = 0xff;
     const PURGE: u8 = b'h';
+    const TICKET: u8 = b't';
 
     pub(crate) fn new(number: u32) -> Self {
         let [a, b, c, d] = number.to_be_bytes();
@@ -349,6 +350,11 @@ impl Keys {
     /// The number in a purge's key.
     pub(crate) fn purge_in(&self, key: &[u8]) -> Option<u64> {
         Some(u64::from_be_bytes(key.get(self.prefix.len() + 1..)?.try_into().ok()?))
+    }
+
+    /// A row of a ticket; which ones there are, `tickets` says.
+    pub(crate) fn ticket_row(&self, rest: &[u8]) -> Vec<u8> {
+        self.key(Self::TICKET, rest)
     }
 
     pub(crate) fn upload(&self, blob: u128) -> Vec<u8> {

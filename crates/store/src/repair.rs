@@ -12,6 +12,7 @@ use crate::{
     keys::{Key, Keys},
     record::{AttachmentRecord, BodyRecord, ChangeRecord, DocumentHead, DocumentRecord, Meta},
     rows::Rows,
+    tickets::Faults,
 };
 use bytes::Bytes;
 use std::{
@@ -39,6 +40,8 @@ pub struct Repair {
     pub attachments: u64,
     /// Contents that were nobody's.
     pub stray_contents: u64,
+    /// Rows by which tickets are found that were missing, or belonged to none.
+    pub ticket_rows: u64,
     /// Whether counters were wrong.
     pub counters: bool,
     /// Whether something is lost or unreadable, so that nothing was cleared.
@@ -60,6 +63,7 @@ impl Database {
         mender.changes().await?;
         mender.bodies().await?;
         mender.attachments().await?;
+        mender.tickets().await?;
         mender.counters(&meta).await?;
         mender.flush().await?;
         Ok(mender.repair)
@@ -291,6 +295,24 @@ impl Mender {
             }
         }
         Ok(found)
+    }
+
+    async fn tickets(&mut self) -> Result<(), Error> {
+        let Faults { missing, stray, unreadable } = Faults::find(&self.snapshot, self.keys).await?;
+        self.repair.ticket_rows = missing.len() as u64;
+        for key in missing {
+            self.write(Write::Put(key, Vec::new())).await?;
+        }
+        if !unreadable.is_empty() {
+            // A row that seems to be nobody's may be that of one which can't be read.
+            self.repair.kept_strays = true;
+            return Ok(());
+        }
+        self.repair.ticket_rows += stray.len() as u64;
+        for key in stray {
+            self.write(Write::Delete(key)).await?;
+        }
+        Ok(())
     }
 
     async fn counters(&mut self, meta: &Meta) -> Result<(), Error> {

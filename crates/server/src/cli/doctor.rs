@@ -111,10 +111,19 @@ impl Examined {
 }
 
 fn shown(repair: &Repair) -> Value {
-    let Repair { heads, change_rows, stray_changes, stray_bodies, attachments, stray_contents, counters, kept_strays } =
-        *repair;
+    let Repair {
+        heads,
+        change_rows,
+        stray_changes,
+        stray_bodies,
+        attachments,
+        stray_contents,
+        ticket_rows,
+        counters,
+        kept_strays,
+    } = *repair;
     json!({
         "heads": heads, "change_rows": change_rows, "stray_changes": stray_changes, "stray_bodies": stray_bodies,
-        "attachments": attachments, "stray_contents": stray_contents, "counters": counters, "kept_strays": kept_strays,
+        "attachments": attachments, "stray_contents": stray_contents, "ticket_rows": ticket_rows, "counters": counters, "kept_strays": kept_strays,
     })
 }

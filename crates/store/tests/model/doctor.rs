@@ -1,7 +1,10 @@
 //! `Database::check` finds what is broken, and `repair` mends what can be: each case breaks records behind the store's
 //! back.
 
-use crate::fixture::{Folder, attachment, check, edit, name, stage, write};
+use crate::{
+    fixture::{Folder, attachment, check, edit, name, stage, write},
+    tickets::ticket,
+};
 use tidegate_kv::{Direction, KeyRange, Kv};
 use tidegate_store::{Counter, Database, Edit, Inconsistency, Repair};
 
@@ -32,6 +35,7 @@ async fn check_finds(kind: char, how: Break, expected: &[&str], left: &[&str]) {
     let edit = Edit { attachments: vec![attachment("a", staged)], ..edit("doc", None, "\"v\":1") };
     write(&db, edit).await.unwrap();
     db.purge(vec![("none".parse().unwrap(), Vec::new())]).await.unwrap();
+    db.put_ticket(ticket(1, "ada", 50)).await.unwrap();
     check(&db).await;
     let kv = store.storage();
     let (mut key, mut value) = rows(kv, kind).await.swap_remove(0);
@@ -78,6 +82,7 @@ fn kind_of(inconsistency: &Inconsistency) -> &'static str {
         Inconsistency::References { .. } => "references",
         Inconsistency::Content(_) => "content",
         Inconsistency::StrayChunks(_) => "stray chunks",
+        Inconsistency::TicketRow(_) => "ticket row",
         Inconsistency::Counter { counter, .. } => match counter {
             Counter::Documents => "documents",
             Counter::DeletedDocuments => "deleted documents",
@@ -120,4 +125,12 @@ async fn bodies_and_attachments_must_agree() {
     check_finds('c', Break::Garble, &["content"], &["content"]).await;
     check_finds('c', Break::Duplicate, &["content"], &["content"]).await;
     check_finds('h', Break::Garble, &["unreadable"], &["unreadable"]).await;
+}
+
+#[tokio::test]
+async fn tickets_and_their_rows_must_agree() {
+    // The record comes first of the three.
+    check_finds('t', Break::Delete, &["ticket row"], &[]).await;
+    check_finds('t', Break::Garble, &["unreadable", "ticket row"], &["unreadable", "ticket row"]).await;
+    check_finds('t', Break::Duplicate, &["ticket row"], &[]).await;
 }

@@ -15,4 +15,5 @@ mod fixture;
 mod histories;
 mod play;
 mod step;
+mod tickets;
 mod tree;
