@@ -19,6 +19,7 @@ mod jwt;
 mod keyring;
 mod name;
 mod network;
+pub mod oidc;
 mod password;
 mod prf;
 pub mod principal;

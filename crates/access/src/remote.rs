@@ -35,13 +35,18 @@ impl RemoteUser {
         self.roles_header.as_deref()
     }
 
+    /// Whether a peer is believed.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        self.peers.contains(peer)
+    }
+
     /// The user that the headers' values name; `None` when they name nobody or the peer isn't trusted. Roles of the
     /// system aren't given in this way.
     ///
     /// # Errors
     /// [`Error::BadRequest`] for names that aren't legal.
     pub fn user(&self, name: Option<&str>, roles: Option<&str>, peer: IpAddr) -> Result<Option<UserCtx>, Error> {
-        let Some(name) = name.filter(|name| !name.is_empty() && self.peers.contains(peer)) else { return Ok(None) };
+        let Some(name) = name.filter(|name| !name.is_empty() && self.trusts(peer)) else { return Ok(None) };
         let name = name.parse().map_err(|fault| Error::bad_request(format!("The username {fault}.")))?;
         let roles = roles.filter(|_| self.roles_header.is_some()).unwrap_or_default();
         let mut roles = Role::parse_list(roles).map_err(|fault| Error::bad_request(format!("A role {fault}.")))?;
