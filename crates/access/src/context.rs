@@ -49,6 +49,12 @@ impl UserCtx {
         Self::default()
     }
 
+    /// The same, for as long as one likes.
+    pub fn nobody() -> &'static Self {
+        static NOBODY: UserCtx = UserCtx { name: None, roles: Vec::new(), handler: None };
+        &NOBODY
+    }
+
     /// Everybody, where there are no administrators (the "admin party"), and the server itself.
     pub fn nameless_admin() -> Self {
         Self { name: None, roles: vec![Role::admin()], handler: None }

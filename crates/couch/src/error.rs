@@ -5,7 +5,9 @@
 use crate::sequence::WireSeqError;
 use http::{HeaderValue, StatusCode, header};
 use std::borrow::Cow;
-use tidegate_engine::{Absence, AccessError, Refusal, ScriptError};
+use tidegate_engine::{
+    Absence, AccessError, Refusal, ScriptError, oidc::Error as OidcError, principal::Error as PrincipalError,
+};
 use tidegate_http::{ApiError, BodyError, multipart::MultipartError, path::PathError, query::QueryError};
 use tidegate_types::{DocIdError, RevError};
 
@@ -79,6 +81,12 @@ impl From<tidegate_engine::Error> for Error {
         match error {
             E::BadCredentials => Self::unauthorized("Name or password is incorrect."),
             E::Access(error) => error.into(),
+            E::Principal(PrincipalError::Corrupt(_)) | E::Vouching(OidcError::Misconfigured(_)) => internal(&error),
+            E::Principal(error) => Self::bad_request(error.to_string()),
+            E::PrincipalExists(_) => Self::conflict(),
+            E::NoPrincipal(_) => Self::not_found("missing"),
+            E::Vouching(error) => Self::unauthorized(error.to_string()),
+            E::Unreachable(_) => Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", error.to_string()),
             E::Refused(Refusal::Misconfigured(error)) => Self::bad_request(error.to_string()),
             E::Refused(refusal @ Refusal::Forbidden) => Self::forbidden(refusal.to_string()),
             E::Refused(

@@ -179,7 +179,11 @@ impl Couch {
         let credentials = Credentials { header: &header, peer: request.arrival.peer, transport };
         // Whoever comes to log in may bring a session that is over, or credentials that are wrong.
         let logs_in = *route == Route::Server(ServerRoute::Session) && request.method == Method::POST;
-        let login = match self.engine.authenticate(&credentials).await {
+        let db: Option<DbName> = match route {
+            Route::Database(name, _) => name.parse().ok(),
+            Route::Server(_) => None,
+        };
+        let login = match self.engine.authenticate_for(db.as_ref(), &credentials).await {
             Err(_) if logs_in => self.engine.anonymous(),
             login => login?,
         };

@@ -4,10 +4,11 @@ use crate::{
     Caller, Change, DatabaseInfo, DocRange, DocRow, Document, Engine, Error, Feed, Layout, LocalDocument, Order,
     PurgeRecord, Purged,
     document::from_row,
+    principals::Viewer,
     rules::{Purpose, Rules},
 };
 use std::sync::Arc;
-use tidegate_access::Security;
+use tidegate_access::{Security, UserCtx};
 use tidegate_store::{Listing, Reader};
 use tidegate_types::{DbName, DocId, Rev, Seq};
 
@@ -18,6 +19,7 @@ pub struct Database {
     pub(crate) store: tidegate_store::Database,
     pub(crate) rules: Arc<Rules>,
     pub(crate) caller: Caller,
+    pub(crate) viewer: Viewer,
 }
 
 /// Which of the revisions somebody offers are wanted.
@@ -47,8 +49,12 @@ pub struct PurgeList {
 
 impl Database {
     /// Whoever calls this has checked the caller.
-    pub(crate) fn new(engine: Engine, store: tidegate_store::Database, rules: Arc<Rules>, caller: Caller) -> Self {
-        Self { engine, store, rules, caller }
+    pub(crate) fn new(
+        (engine, store, rules): (Engine, tidegate_store::Database, Arc<Rules>),
+        caller: Caller,
+        viewer: Viewer,
+    ) -> Self {
+        Self { engine, store, rules, caller, viewer }
     }
 
     /// Checks that the caller administers the database.
@@ -56,7 +62,16 @@ impl Database {
     /// # Errors
     /// [`Error::Access`].
     pub fn check_admin(&self) -> Result<(), Error> {
-        Ok(self.rules.security.check_admin(self.caller.context())?)
+        Ok(self.rules.security.check_admin(self.rights())?)
+    }
+
+    /// With which rights the caller comes: users of the database have none by their names, which may be those of others
+    /// on the server.
+    pub(crate) fn rights(&self) -> &UserCtx {
+        match &self.viewer {
+            Viewer::Everything => self.caller.context(),
+            Viewer::User(_) => UserCtx::nobody(),
+        }
     }
 
     /// Checks that the caller may look after the database's files.
@@ -65,7 +80,7 @@ impl Database {
     /// [`Error::Access`]: unauthorized even for those who have logged in. Source: `chttpd_auth_request:require_db_admin`.
     pub fn check_upkeep(&self) -> Result<(), Error> {
         let refusal = |_| tidegate_access::Error::Unauthorized("You are not a server or db admin.".into());
-        Ok(self.rules.security.check_admin(self.caller.context()).map_err(refusal)?)
+        Ok(self.rules.security.check_admin(self.rights()).map_err(refusal)?)
     }
 
     /// The database under the rules of now, if its caller may still use it. A request may take long: whoever lost the
@@ -74,12 +89,13 @@ impl Database {
     /// # Errors
     /// [`Error::Access`], or the storage failed.
     pub(crate) async fn renewed(&self) -> Result<Self, Error> {
-        if self.is_current() {
+        // A user of the database may have been disabled since, by which its rules don't change.
+        if self.is_current() && self.viewer == Viewer::Everything {
             return Ok(self.clone());
         }
         let rules = self.engine.inner.rules(&self.store).await?;
-        rules.security.check_member(self.caller.context())?;
-        Ok(Self { rules, ..self.clone() })
+        let viewer = self.engine.inner.viewer(&self.store, &rules, &self.caller).await?;
+        Ok(Self { rules, viewer, ..self.clone() })
     }
 
     /// Whether the rules that its holder was checked by are those of now.

@@ -6,6 +6,7 @@ use crate::{
     global_changes,
     logins::Logins,
     partition::Measurements,
+    principals::Principals,
     replicator::Taken,
     rules::{self, Rules},
     scripts::Scripts,
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) config: Config,
     pub(crate) logins: Logins,
+    pub(crate) principals: Principals,
     pub(crate) scripts: Scripts,
     pub(crate) measurements: Measurements,
     /// What governs the databases in use, by their ids.
@@ -93,13 +95,14 @@ impl Engine {
             config.set("chttpd_auth", "secret", &Logins::secret(&store).await?);
         }
         let config = Config::open(&store, config).await?;
-        let logins = Logins::new();
+        let (logins, principals) = (Logins::new(), Principals::new());
         let (rules, scripts, replicator_taken) = (Mutex::default(), Scripts::default(), Taken::default());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new().drop_guard());
         let inner = Inner {
             store,
             config,
             logins,
+            principals,
             scripts,
             measurements: Measurements::default(),
             rules,
@@ -258,8 +261,8 @@ impl Engine {
     pub async fn database(&self, caller: &Caller, name: &DbName) -> Result<Database, Error> {
         let store = self.inner.store.database(name).await?;
         let rules = self.inner.rules(&store).await?;
-        rules.security.check_member(caller.context())?;
-        Ok(Database::new(self.clone(), store, rules, caller.clone()))
+        let viewer = self.inner.viewer(&store, &rules, caller).await?;
+        Ok(Database::new((self.clone(), store, rules), caller.clone(), viewer))
     }
 
     /// Begins a backup of everything this server holds, as it is now.

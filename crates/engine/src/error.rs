@@ -13,6 +13,21 @@ pub enum Error {
     /// The caller may not do this, or not in this way.
     #[error(transparent)]
     Access(#[from] tidegate_access::Error),
+    /// A user or role can't be as it is to be.
+    #[error(transparent)]
+    Principal(#[from] tidegate_access::principal::Error),
+    /// There is a user or role of this name already.
+    #[error("Already exists")]
+    PrincipalExists(String),
+    /// There is no user or role of this name.
+    #[error("there is no user or role {0}")]
+    NoPrincipal(String),
+    /// A login by somebody who vouches for users doesn't work.
+    #[error(transparent)]
+    Vouching(#[from] tidegate_access::oidc::Error),
+    /// An identity provider can't be reached.
+    #[error(transparent)]
+    Unreachable(#[from] crate::FetchFailure),
     /// A setting of the server can't have this value.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -24,7 +24,7 @@ impl Database {
     }
 
     async fn govern_one(&self, edit: &mut Edit) -> Result<(), Error> {
-        self.rules.check_edit(&self.caller, edit)?;
+        self.rules.check_edit(self.rights(), edit)?;
         match self.rules.purpose {
             Purpose::Plain => {}
             // Boxed: it is large, and rare.

@@ -21,6 +21,7 @@ mod limits;
 mod logins;
 mod offline;
 mod partition;
+mod principals;
 mod replicator;
 mod rules;
 mod scripts;
@@ -43,8 +44,12 @@ pub use limits::Limits;
 pub use logins::{Credentials, Login, LoginForm};
 pub use offline::Offline;
 pub use partition::{Partition, check as check_partition};
+pub use principals::{
+    Fetch, FetchFailure, FetchRequest, Fetched, NewSession, OidcEntry, OidcLogin, OidcReturn, PrincipalLogin,
+    PrincipalOutcome, RoleInfo, SessionInfo, UserInfo, WhoAmI, WriteMode,
+};
 pub use replicator::Replicator;
-pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx};
+pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx, UserName, oidc, principal};
 pub use tidegate_kv::{Health, Stats};
 pub use tidegate_script::{Error as ScriptError, Pool, Program};
 pub use tidegate_store::{

@@ -49,10 +49,27 @@ pub struct Login {
     pub cookie: Option<String>,
 }
 
+impl<'r> LoginForm<'r> {
+    pub(crate) fn of(basic: &'r Basic) -> Self {
+        Self { name: &basic.name, password: &basic.password, token: None }
+    }
+}
+
+/// How well the server knows a name and a password, without any work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acquaintance {
+    /// There is no such user.
+    Stranger,
+    /// There is one.
+    Known,
+    /// There is one, and this was found to be its password lately.
+    Recognised,
+}
+
 /// What is remembered of logins.
 pub(crate) struct Logins {
     verified: Mutex<Verified>,
-    throttle: Mutex<Throttle>,
+    pub(crate) throttle: Mutex<Throttle>,
     hashing: Semaphore,
     waiting: Semaphore,
     pub(crate) records: Records,
@@ -61,7 +78,11 @@ pub(crate) struct Logins {
 impl Logins {
     pub(crate) fn new() -> Self {
         Self {
-            verified: Mutex::new(Verified::new(&rand::random(), Verified::ENTRIES_MAX, Verified::LIFETIME)),
+            verified: Mutex::new(Verified::new(
+                &rand::random(),
+                Verified::<UserName>::ENTRIES_MAX,
+                Verified::<UserName>::LIFETIME,
+            )),
             throttle: Mutex::new(Throttle::new(ThrottleOptions::default())),
             hashing: Semaphore::new(HASHED_AT_ONCE),
             waiting: Semaphore::new(HASHES_WAITING_MAX),
@@ -90,7 +111,7 @@ impl Logins {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -187,8 +208,7 @@ impl Engine {
         if self.is_party(auth) && self.account(auth, &basic.name).await?.is_none() {
             return Ok(self.nobody(auth));
         }
-        let form = LoginForm { name: &basic.name, password: &basic.password, token: None };
-        Ok(self.recognise(auth, &form, peer).await?.into_user(Handler::Default))
+        Ok(self.recognise(auth, &LoginForm::of(basic), peer).await?.into_user(Handler::Default))
     }
 
     async fn of_cookie(&self, auth: &Auth, credentials: &Credentials<'_>) -> Result<Option<Login>, Error> {
@@ -205,6 +225,15 @@ impl Engine {
             }
         };
         Ok(Some(Login { cookie, ..Login::of(account.into_user(Handler::Cookie)) }))
+    }
+
+    /// How well the server knows a name and a password.
+    pub(crate) async fn acquaintance(&self, name: &str, password: &str) -> Result<Acquaintance, Error> {
+        let live = self.inner.config.live();
+        let Some(account) = self.account(&live.auth, name).await? else { return Ok(Acquaintance::Stranger) };
+        let verified = lock(&self.inner.logins.verified);
+        let is_known = verified.knows(&account.name, password, &account.password, Instant::now());
+        Ok(if is_known { Acquaintance::Recognised } else { Acquaintance::Known })
     }
 
     /// The user of this name and password. Takes as long for a name that nobody has.

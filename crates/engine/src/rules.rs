@@ -1,14 +1,14 @@
 //! What governs a database: who may use it, how its documents may be named, and what they must be like.
 
 use crate::{
-    Caller, Error, Layout,
+    Error, Layout,
     config::{DefaultSecurity, Live},
-    partition,
+    partition, principals,
     validators::{self, Validator},
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use tidegate_access::Security;
+use tidegate_access::{Security, UserCtx, principal::LoginRules};
 use tidegate_store::{Database, Edit};
 use tidegate_types::{DbName, DocKind};
 
@@ -23,6 +23,8 @@ pub(crate) struct Rules {
     pub(crate) security: Security,
     pub(crate) layout: Layout,
     pub(crate) purpose: Purpose,
+    /// How users of the database log in.
+    pub(crate) logins: LoginRules,
     /// What judges edits.
     pub(crate) validators: Vec<Validator>,
 }
@@ -72,8 +74,12 @@ impl Rules {
             Some(_) | None => Layout::Whole,
         };
         let purpose = if *store.name() == live.auth.users_db { Purpose::Users } else { Purpose::of(store.name()) };
+        let logins = match store.setting(principals::LOGINS).await? {
+            Some(object) => LoginRules::parse(&object)?,
+            None => LoginRules::default(),
+        };
         let validators = validators::load(store).await?;
-        Ok(Self { version, live, security, layout, purpose, validators })
+        Ok(Self { version, live, security, layout, purpose, logins, validators })
     }
 
     /// Whether nothing has changed since these were read.
@@ -86,13 +92,13 @@ impl Rules {
         Ok(store.put_setting(SECURITY, security.as_str().as_bytes()).await?)
     }
 
-    /// Whether this caller may write a document of this id.
-    pub(crate) fn check_edit(&self, caller: &Caller, edit: &Edit) -> Result<(), Error> {
+    /// Whether a caller with these rights may write a document of this id.
+    pub(crate) fn check_edit(&self, rights: &UserCtx, edit: &Edit) -> Result<(), Error> {
         if self.layout == Layout::Partitioned {
             partition::check_doc_id(&edit.id)?;
         }
         match edit.id.kind() {
-            DocKind::Design => Ok(self.security.check_admin(caller.context())?),
+            DocKind::Design => Ok(self.security.check_admin(rights)?),
             DocKind::Plain | DocKind::Local => Ok(()),
         }
     }

@@ -5,13 +5,13 @@
 
 use crate::{
     Corrupt, Database, Error,
-    check::Pages,
     codec::{Reader as RecordReader, put_number, put_text},
     commit::{Draft, Stop},
     keys::{Key, Keys},
+    rows::Rows,
 };
 use bytes::Bytes;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use tidegate_kv::{Direction, KeyRange, Snapshot};
 use tidegate_types::PrincipalName;
 
@@ -105,6 +105,20 @@ impl Database {
         let records = snapshot.get_many(&keys).await?;
         let found = digests.iter().zip(records).filter_map(|(digest, record)| Some((digest, record?)));
         found.map(|(digest, record)| Ok(decode(digest, &record)?)).collect()
+    }
+
+    /// How many tickets there are, counted up to `limit`.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn count_tickets(&self, which: Tickets<'_>, limit: usize) -> Result<usize, Error> {
+        let mut count = 0;
+        let visit = |_: &[u8], _: &[u8]| {
+            count += 1;
+            ControlFlow::Continue(())
+        };
+        self.0.snapshot()?.scan_with(self.0.keys.tickets(which), Direction::Forward, limit, visit).await?;
+        Ok(count)
     }
 
     /// Takes tickets away that are there now; how many. Those that end first go first, at most `limit`.
@@ -252,42 +266,32 @@ impl Faults {
     }
 
     async fn of_records(&mut self, snapshot: &Snapshot, keys: Keys) -> Result<(), Error> {
-        let mut pages = Pages::new(keys.ticket_records());
-        loop {
-            let rows = pages.next(snapshot).await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            for (key, record) in rows {
-                let digest = digest_in(&key).ok_or(Corrupt { record: "ticket", what: "illegal key" });
-                match digest.and_then(|digest| index_rows(keys, &digest, &record)) {
-                    Ok(indexes) => {
-                        let found = snapshot.get_many(&indexes).await?;
-                        let missing = indexes.into_iter().zip(found).filter(|(_, found)| found.is_none());
-                        self.missing.extend(missing.map(|(key, _)| key));
-                    }
-                    Err(corrupt) => self.unreadable.push((corrupt, key)),
+        let mut rows = Rows::new(keys.ticket_records());
+        while let Some((key, record)) = rows.next(snapshot).await? {
+            let digest = digest_in(&key).ok_or(Corrupt { record: "ticket", what: "illegal key" });
+            match digest.and_then(|digest| index_rows(keys, &digest, &record)) {
+                Ok(indexes) => {
+                    let found = snapshot.get_many(&indexes).await?;
+                    let missing = indexes.into_iter().zip(found).filter(|(_, found)| found.is_none());
+                    self.missing.extend(missing.map(|(key, _)| key));
                 }
+                Err(corrupt) => self.unreadable.push((corrupt, key)),
             }
         }
+        Ok(())
     }
 
     async fn of_indexes(&mut self, snapshot: &Snapshot, keys: Keys) -> Result<(), Error> {
-        let mut pages = Pages::new(keys.ticket_indexes());
-        loop {
-            let rows = pages.next(snapshot).await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            for (key, _) in rows {
-                let digest = digest_in(&key).unwrap_or_default();
-                let record = snapshot.get(&keys.ticket(&digest)).await?;
-                let indexes = record.and_then(|record| index_rows(keys, &digest, &record).ok());
-                if !indexes.is_some_and(|indexes| indexes.contains(&key.to_vec())) {
-                    self.stray.push(key.to_vec());
-                }
+        let mut rows = Rows::new(keys.ticket_indexes());
+        while let Some((key, _)) = rows.next(snapshot).await? {
+            let digest = digest_in(&key).unwrap_or_default();
+            let record = snapshot.get(&keys.ticket(&digest)).await?;
+            let indexes = record.and_then(|record| index_rows(keys, &digest, &record).ok());
+            if !indexes.is_some_and(|indexes| indexes.contains(&key.to_vec())) {
+                self.stray.push(key.to_vec());
             }
         }
+        Ok(())
     }
 }
 
