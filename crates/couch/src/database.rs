@@ -9,7 +9,7 @@ use crate::{
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
-use tidegate_engine::{Database, DatabaseInfo, Layout};
+use tidegate_engine::{Database, DatabaseInfo, Layout, Position};
 use tidegate_http::{Body, path::encode_segment};
 use tidegate_types::{DbName, Seq};
 
@@ -24,7 +24,14 @@ pub(crate) async fn create(cx: &Context, name: &DbName) -> Answer {
         Some("true") => Layout::Partitioned,
         Some(_) => return Err(Error::bad_request("Invalid `partitioned` parameter")),
     };
-    cx.engine.create_database(&cx.caller, name, layout).await?;
+    match (cx.query()?.get("access"), layout) {
+        (None | Some("database"), layout) => cx.engine.create_database(&cx.caller, name, layout).await?,
+        (Some("channels"), Layout::Whole) => cx.engine.create_database_in_channels(&cx.caller, name).await?,
+        (Some("channels"), Layout::Partitioned) => {
+            return Err(Error::bad_request("A database whose documents are in channels can't be partitioned"));
+        }
+        (Some(_), _) => return Err(Error::bad_request("Invalid `access` parameter: it is `database` or `channels`")),
+    }
     cx.shared.replication.databases_changed();
     let mut response = json_value(StatusCode::CREATED, &json!({ "ok": true }));
     let location = format!("{}/{}", cx.base_url(), encode_segment(name.as_str()));
@@ -121,5 +128,10 @@ pub(crate) async fn ensure_full_commit(cx: &Context, db: &Database) -> Answer {
 
 /// A sequence as clients see it.
 pub(crate) fn wire_seq(db: &Database, seq: Seq) -> WireSeq {
-    WireSeq { seq, database: Some(db.uuid()) }
+    wire_position(db, Position::at(seq))
+}
+
+/// Where a feed is, as clients see it.
+pub(crate) fn wire_position(db: &Database, position: Position) -> WireSeq {
+    WireSeq { position, database: Some(db.uuid()) }
 }

@@ -1,15 +1,15 @@
 //! A database that its caller may use.
 
 use crate::{
-    Caller, Change, DatabaseInfo, DocRange, DocRow, Document, Engine, Error, Feed, Layout, LocalDocument, Order,
-    PurgeRecord, Purged,
+    Caller, Change, DatabaseInfo, DocRange, DocRow, Document, Engine, Error, Feed, Layout, Order, PurgeRecord, Purged,
     document::from_row,
     principals::Viewer,
     rules::{Purpose, Rules},
+    sight::{Shown, Sight},
 };
 use std::sync::Arc;
 use tidegate_access::{Security, UserCtx};
-use tidegate_store::{Listing, Reader};
+use tidegate_store::{Listing, Reader, Winner};
 use tidegate_types::{DbName, DocId, Rev, Seq};
 
 /// A database whose holder may use it: only the access check makes one.
@@ -35,7 +35,7 @@ pub struct RevsDiff {
 
 /// Live documents in the order of their ids, read page by page, all as they were at one moment.
 pub struct DocumentList {
-    reader: Reader,
+    sight: Sight,
     listing: Listing,
     info: DatabaseInfo,
     range: DocRange,
@@ -105,7 +105,7 @@ impl Database {
 
     /// Checks that the caller may see which documents there are: everybody who may use the database, but of users, only
     /// administrators.
-    fn check_listing(&self) -> Result<(), Error> {
+    pub(crate) fn check_listing(&self) -> Result<(), Error> {
         match self.rules.purpose {
             Purpose::Plain => Ok(()),
             Purpose::Users | Purpose::Replicator => self.engine.check_admin(&self.caller),
@@ -222,7 +222,14 @@ impl Database {
     pub async fn revs_diff(&self, offered: Vec<(DocId, Vec<Rev>)>) -> Result<Vec<RevsDiff>, Error> {
         self.check_listing()?;
         let ids: Vec<DocId> = offered.iter().map(|(id, _)| id.clone()).collect();
-        let documents = self.store.reader()?.documents(&ids).await?;
+        let sight = self.sight().await?;
+        let mut documents = sight.reader.documents(&ids).await?;
+        // Of a document that its caller may not see, nothing is here.
+        let winner = |state: &tidegate_store::DocumentState| state.tree.winner().and_then(|node| node.body.stored());
+        let bodies: Vec<_> = documents.iter().map(|state| state.as_ref().and_then(winner)).collect();
+        for (state, shown) in documents.iter_mut().zip(sight.shows_each(&bodies).await?) {
+            *state = state.take().filter(|_| shown.is_some());
+        }
         let diff = |((id, revs), document): ((DocId, Vec<Rev>), Option<tidegate_store::DocumentState>)| {
             let Some(document) = document else {
                 return RevsDiff { id, missing: revs, possible_ancestors: Vec::new() };
@@ -241,9 +248,9 @@ impl Database {
     /// The database is gone, or the storage failed.
     pub async fn list(&self, range: DocRange) -> Result<DocumentList, Error> {
         self.check_listing()?;
-        let reader = self.store.reader()?;
-        let info = reader.info().await?;
-        Ok(DocumentList { listing: reader.list(&range), reader, info, range })
+        let sight = self.sight().await?;
+        let info = sight.reader.info().await?;
+        Ok(DocumentList { listing: sight.reader.list(&range), sight, info, range })
     }
 
     /// The documents of these ids, deleted ones included, in the order asked for; with the database's state then.
@@ -252,48 +259,15 @@ impl Database {
     /// The database is gone, or the storage failed.
     pub async fn rows(&self, ids: &[DocId]) -> Result<(DatabaseInfo, Vec<Option<DocRow>>), Error> {
         self.check_listing()?;
-        let reader = self.store.reader()?;
+        let Sight { reader, access } = self.sight().await?;
         let winners = reader.winners(ids).await?;
-        let rows =
-            winners.into_iter().zip(ids).map(|(winner, id)| winner.map(|winner| DocRow { id: id.clone(), winner }));
-        Ok((reader.info().await?, rows.collect()))
-    }
-
-    /// The local document of this id.
-    ///
-    /// # Errors
-    /// The database is gone, or the storage failed.
-    pub async fn local(&self, id: &DocId) -> Result<Option<LocalDocument>, Error> {
-        Ok(self.store.reader()?.local(id).await?)
-    }
-
-    /// The local documents of a range, at most `limit`.
-    ///
-    /// # Errors
-    /// The database is gone, or the storage failed.
-    pub async fn locals(&self, range: &DocRange, limit: usize) -> Result<Vec<LocalDocument>, Error> {
-        self.check_listing()?;
-        Ok(self.store.reader()?.locals(range, limit).await?)
-    }
-
-    /// Writes a local document over what is there.
-    ///
-    /// # Errors
-    /// [`Error::DocumentTooLarge`], the database is gone, or the storage failed.
-    pub async fn put_local(&self, document: LocalDocument) -> Result<(), Error> {
-        if document.members.len() > self.engine.limits().document_bytes_max {
-            return Err(Error::DocumentTooLarge { id: document.id.to_string() });
-        }
-        self.renewed().await?;
-        Ok(self.store.put_local(document).await?)
-    }
-
-    /// Takes a local document away; whether it was there.
-    ///
-    /// # Errors
-    /// The database is gone, or the storage failed.
-    pub async fn delete_local(&self, id: &DocId) -> Result<bool, Error> {
-        Ok(self.store.delete_local(id).await?)
+        let bodies: Vec<_> = winners.iter().map(|winner| winner.as_ref().and_then(|winner| winner.body)).collect();
+        let info = reader.info().await?;
+        let shown = Sight { reader, access }.shows_each(&bodies).await?;
+        let row = |((winner, shown), id): ((Option<Winner>, Option<Shown>), &DocId)| {
+            winner.filter(|_| shown == Some(Shown::Whole)).map(|winner| DocRow { id: id.clone(), winner })
+        };
+        Ok((info, winners.into_iter().zip(shown).zip(ids).map(row).collect()))
     }
 
     /// A feed of what changes after `since`: subscribed from now on.
@@ -319,6 +293,10 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn pending(&self, after: Seq) -> Result<u64, Error> {
+        // How many there are that its caller may not see is nobody's business.
+        if self.is_seen_by_channels() {
+            return Ok(0);
+        }
         Ok(self.store.count_changes(after, 10_000).await?)
     }
 }
@@ -346,7 +324,11 @@ impl DocumentList {
     /// # Errors
     /// The storage failed.
     pub async fn offset(&self) -> Result<Option<u64>, Error> {
-        Ok(self.reader.count_before(&self.range, 10_000).await?)
+        // How many there are that its caller may not see is nobody's business.
+        if self.sight.access.access().is_some() {
+            return Ok(None);
+        }
+        Ok(self.sight.reader.count_before(&self.range, 10_000).await?)
     }
 
     /// The next rows, at most `limit`; none at the end.
@@ -354,7 +336,17 @@ impl DocumentList {
     /// # Errors
     /// The storage failed.
     pub async fn next(&mut self, limit: usize) -> Result<Vec<DocRow>, Error> {
-        Ok(self.listing.next(limit).await?)
+        loop {
+            let rows = self.listing.next(limit).await?;
+            let bodies: Vec<_> = rows.iter().map(|row| row.winner.body).collect();
+            let shown = self.sight.shows_each(&bodies).await?;
+            let was_last = rows.is_empty();
+            let seen = rows.into_iter().zip(shown).filter(|(_, shown)| *shown == Some(Shown::Whole));
+            let seen: Vec<DocRow> = seen.map(|(row, _)| row).collect();
+            if was_last || !seen.is_empty() {
+                return Ok(seen);
+            }
+        }
     }
 
     /// The winning revision of a row, with its body.
@@ -362,6 +354,6 @@ impl DocumentList {
     /// # Errors
     /// The storage failed.
     pub async fn document(&self, row: &DocRow) -> Result<Document, Error> {
-        from_row(&self.reader, row).await
+        from_row(&self.sight.reader, row).await
     }
 }

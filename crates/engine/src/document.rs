@@ -1,6 +1,9 @@
 //! Reading revisions.
 
-use crate::{Absence, Attachment, AttachmentReader, Change, Database, DocRow, Error, replicator, rules::Purpose};
+use crate::{
+    Absence, Attachment, AttachmentReader, Change, Database, DocRow, Error, Shown, replicator, rules::Purpose,
+    sight::Sight,
+};
 use bytes::Bytes;
 use std::{borrow::Cow, ops::Range};
 use tidegate_access::{
@@ -28,6 +31,8 @@ pub struct Document {
     pub attachments: Vec<Attachment>,
     /// The document's revisions, where [`Detail::History`] was asked for.
     pub history: Option<History>,
+    /// What its reader may see of it: of a stub, neither members nor attachments.
+    pub shown: Shown,
 }
 
 /// The revisions of a document, and how many of a branch are told.
@@ -35,6 +40,8 @@ pub struct Document {
 pub struct History {
     tree: Tree,
     revs_limit: usize,
+    /// Leaves that its reader may not see.
+    hidden: Vec<Rev>,
 }
 
 /// Which revision to read.
@@ -104,24 +111,45 @@ impl Database {
     /// # Errors
     /// [`Error::NotFound`], or the storage failed.
     pub async fn get(&self, id: &DocId, which: &Which, detail: Detail) -> Result<Document, Error> {
-        let reader = self.store.reader()?;
+        let sight = self.sight().await?;
+        let reader = &sight.reader;
         match (which, detail) {
             (Which::Winner, Detail::Plain) => {
                 let winner = reader.winner(id).await?.ok_or(Error::NotFound(Absence::Missing))?;
+                let shown = sight.shows(winner.body).await?.ok_or_else(|| self.hidden())?;
                 if winner.deleted {
                     return Err(Error::NotFound(Absence::Deleted));
                 }
-                self.shown(from_row(&reader, &DocRow { id: id.clone(), winner }).await?)
+                if shown == Shown::Stub {
+                    return Err(self.hidden());
+                }
+                self.shown(from_row(reader, &DocRow { id: id.clone(), winner }).await?)
             }
             (Which::Winner | Which::Rev(_) | Which::LatestOf(_), _) => {
                 let state = reader.document(id).await?.ok_or(Error::NotFound(Absence::Missing))?;
-                let node = select(&state.tree, which)?.clone();
-                let mut document =
-                    from_node(&reader, id, &state, &node).await?.ok_or(Error::NotFound(Absence::Missing))?;
-                if detail == Detail::History {
-                    document.history = Some(history(&reader, state.tree).await?);
+                let node = self.selected(&sight, &state, which).await?;
+                let shown = sight.shows(node.body.stored()).await?.ok_or_else(|| self.hidden())?;
+                if shown == Shown::Stub && *which == Which::Winner {
+                    return Err(self.hidden());
                 }
-                self.shown(document)
+                let mut document =
+                    from_node(reader, id, &state, &node).await?.ok_or(Error::NotFound(Absence::Missing))?;
+                if detail == Detail::History {
+                    document.history = Some(history(&sight, state.tree).await?);
+                }
+                self.shown(document.cut_to(shown))
+            }
+        }
+    }
+
+    /// The revision that is asked for. Who may see nothing of the document doesn't learn which revisions it has.
+    async fn selected(&self, sight: &Sight, state: &DocumentState, which: &Which) -> Result<Node, Error> {
+        match select(&state.tree, which) {
+            Ok(node) => Ok(node.clone()),
+            Err(error) => {
+                let leaves: Vec<_> = state.tree.leaves().iter().map(|leaf| leaf.body.stored()).collect();
+                let sees_any = sight.shows_each(&leaves).await?.iter().any(Option::is_some);
+                Err(if sees_any { error } else { self.hidden() })
             }
         }
     }
@@ -131,14 +159,22 @@ impl Database {
     /// # Errors
     /// [`Error::NotFound`], or the storage failed.
     pub async fn open_revs(&self, id: &DocId, which: &OpenRevs) -> Result<Vec<OpenRev>, Error> {
-        let reader = self.store.reader()?;
-        let Some(state) = reader.document(id).await? else { return which.of_nothing() };
-        let history = history(&reader, state.tree.clone()).await?;
+        let sight = self.sight().await?;
+        let Some(state) = sight.reader.document(id).await? else { return which.of_nothing() };
+        let history = history(&sight, state.tree.clone()).await?;
         let mut found = Vec::new();
         for (rev, node) in select_many(&state.tree, which) {
-            let document = match node {
-                Some(node) => from_node(&reader, id, &state, node).await?,
+            let shown = match node {
+                Some(node) => sight.shows(node.body.stored()).await?,
                 None => None,
+            };
+            let document = match (node, shown) {
+                // Of all leaves, those that may not be seen aren't told of at all.
+                (Some(_), None | Some(Shown::Stub)) if *which == OpenRevs::All => continue,
+                (Some(node), Some(shown)) => {
+                    from_node(&sight.reader, id, &state, node).await?.map(|document| document.cut_to(shown))
+                }
+                (Some(_) | None, None) | (None, Some(_)) => None,
             };
             found.push(match document.map(|document| self.shown(document)).transpose() {
                 Ok(Some(document)) => OpenRev::Found(Box::new(Document { history: Some(history.clone()), ..document })),
@@ -148,6 +184,9 @@ impl Database {
                 Err(error) => return Err(error),
             });
         }
+        if found.is_empty() && *which == OpenRevs::All {
+            return Err(self.hidden());
+        }
         Ok(found)
     }
 
@@ -156,20 +195,23 @@ impl Database {
     /// # Errors
     /// The storage failed.
     pub async fn changed_document(&self, change: &Change, detail: Detail) -> Result<Option<Document>, Error> {
-        let reader = self.store.reader()?;
+        let sight = self.sight().await?;
+        let reader = &sight.reader;
         let Some(body) = change.winner_body else { return Ok(None) };
+        let Some(shown) = sight.shows(Some(body)).await? else { return Ok(None) };
         let Some(body) = reader.body(body).await? else { return Ok(None) };
         let state = match detail {
             Detail::Plain => None,
             Detail::History => reader.document(&change.id).await?,
         };
         let history = match state {
-            Some(state) => Some(history(&reader, state.tree).await?),
+            Some(state) => Some(history(&sight, state.tree).await?),
             None => None,
         };
         let (members, attachments) = (body.members, body.attachments);
         let (id, rev, deleted, seq) = (change.id.clone(), change.winner.clone(), change.deleted, change.seq);
-        Ok(Some(Document { id, rev, deleted, seq, members, attachments, history }))
+        let document = Document { id, rev, deleted, seq, members, attachments, history, shown: Shown::Whole };
+        Ok(Some(document.cut_to(shown)))
     }
 
     /// The winning revision of a row, with its body.
@@ -177,7 +219,11 @@ impl Database {
     /// # Errors
     /// The storage failed.
     pub async fn row_document(&self, row: &DocRow) -> Result<Document, Error> {
-        self.shown(from_row(&self.store.reader()?, row).await?)
+        let sight = self.sight().await?;
+        match sight.shows(row.winner.body).await? {
+            Some(Shown::Whole) => self.shown(from_row(&sight.reader, row).await?),
+            Some(Shown::Stub) | None => Err(self.hidden()),
+        }
     }
 
     /// The document as its reader may see it. Of users, others see what is public alone; of replications, no passwords.
@@ -217,6 +263,14 @@ impl Database {
 }
 
 impl Document {
+    /// What is left of it for one who may see so much.
+    fn cut_to(self, shown: Shown) -> Self {
+        match shown {
+            Shown::Whole => self,
+            Shown::Stub => Self { members: Bytes::new(), attachments: Vec::new(), shown, ..self },
+        }
+    }
+
     /// The attachment of this name.
     ///
     /// # Errors
@@ -243,12 +297,12 @@ impl Document {
 
     /// The document's live leaves besides the winner.
     pub fn conflicts(&self) -> Vec<&Rev> {
-        self.history.as_ref().map(|history| history.tree.conflicts()).unwrap_or_default()
+        self.history.as_ref().map(|history| history.seen(history.tree.conflicts())).unwrap_or_default()
     }
 
     /// The document's deleted leaves besides the winner.
     pub fn deleted_conflicts(&self) -> Vec<&Rev> {
-        self.history.as_ref().map(|history| history.tree.deleted_conflicts()).unwrap_or_default()
+        self.history.as_ref().map(|history| history.seen(history.tree.deleted_conflicts())).unwrap_or_default()
     }
 }
 
@@ -294,14 +348,24 @@ fn select_many<'t>(tree: &'t Tree, which: &OpenRevs) -> Vec<(Rev, Option<&'t Nod
 }
 
 impl History {
+    /// Those of these leaves that may be seen.
+    fn seen<'t>(&self, leaves: Vec<&'t Rev>) -> Vec<&'t Rev> {
+        leaves.into_iter().filter(|rev| !self.hidden.contains(rev)).collect()
+    }
+
     fn path(&self, rev: &Rev) -> impl Iterator<Item = &Node> {
         self.tree.path(rev).into_iter().take(self.revs_limit)
     }
 }
 
-async fn history(reader: &Reader, tree: Tree) -> Result<History, Error> {
-    let revs_limit = usize::try_from(reader.info().await?.revs_limit).unwrap_or(usize::MAX);
-    Ok(History { tree, revs_limit })
+async fn history(sight: &Sight, tree: Tree) -> Result<History, Error> {
+    let revs_limit = usize::try_from(sight.reader.info().await?.revs_limit).unwrap_or(usize::MAX);
+    let leaves: Vec<(Rev, Option<Seq>)> =
+        tree.leaves().into_iter().map(|leaf| (leaf.rev.clone(), leaf.body.stored())).collect();
+    let bodies: Vec<_> = leaves.iter().map(|(_, body)| *body).collect();
+    let shown = if sight.access.access().is_some() { sight.shows_each(&bodies).await? } else { Vec::new() };
+    let hidden = leaves.into_iter().zip(shown).filter(|(_, shown)| shown.is_none()).map(|((rev, _), _)| rev);
+    Ok(History { hidden: hidden.collect(), tree, revs_limit })
 }
 
 /// The revision of a node; `None` if its body is gone.
@@ -310,7 +374,7 @@ async fn from_node(reader: &Reader, id: &DocId, state: &DocumentState, node: &No
     let Some(body) = reader.body(body).await? else { return Ok(None) };
     let (members, attachments) = (body.members, body.attachments);
     let (id, rev, deleted, seq) = (id.clone(), node.rev.clone(), node.deleted, state.seq);
-    Ok(Some(Document { id, rev, deleted, seq, members, attachments, history: None }))
+    Ok(Some(Document { id, rev, deleted, seq, members, attachments, history: None, shown: Shown::Whole }))
 }
 
 pub(crate) async fn from_row(reader: &Reader, row: &DocRow) -> Result<Document, Error> {
@@ -319,5 +383,5 @@ pub(crate) async fn from_row(reader: &Reader, row: &DocRow) -> Result<Document, 
     let body = reader.body(body).await?.ok_or(missing)?;
     let (members, attachments) = (body.members, body.attachments);
     let (id, rev, deleted, seq) = (row.id.clone(), row.winner.rev.clone(), row.winner.deleted, row.winner.seq);
-    Ok(Document { id, rev, deleted, seq, members, attachments, history: None })
+    Ok(Document { id, rev, deleted, seq, members, attachments, history: None, shown: Shown::Whole })
 }

@@ -17,7 +17,7 @@ use std::{
     time::SystemTime,
 };
 use tidegate_kv::{Health, Kv, Stats};
-use tidegate_store::{Backup, Compaction, Store};
+use tidegate_store::{Backup, Compaction, Documents, Store};
 use tidegate_types::DbName;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -237,6 +237,16 @@ impl Engine {
             self.inner.watch_databases().await?;
         }
         Ok(())
+    }
+
+    /// Makes a database whose documents are in channels, which its users have.
+    ///
+    /// # Errors
+    /// [`Error::Access`], [`Error::DatabaseExists`], [`Error::TooManyDatabases`], or the storage failed.
+    pub async fn create_database_in_channels(&self, caller: &Caller, name: &DbName) -> Result<(), Error> {
+        self.check_admin(caller)?;
+        let settings = rules::settings_of(name, Layout::Whole)?;
+        self.inner.create(name, settings.into_iter().chain(Documents::InChannels.setting()).collect()).await
     }
 
     /// Deletes a database with all it holds.

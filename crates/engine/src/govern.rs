@@ -35,13 +35,17 @@ impl Database {
             }
         }
         if edit.id.kind() == DocKind::Design && !edit.deleted {
-            return Box::pin(designs::check(|| self.engine.scripts().cloned(), edit)).await;
+            Box::pin(designs::check(|| self.engine.scripts().cloned(), edit)).await?;
+            return Box::pin(self.assign(edit)).await;
         }
         if !self.rules.validators.is_empty() {
             Box::pin(self.validate(edit)).await?;
         }
         if self.rules.layout == Layout::Partitioned {
             Box::pin(self.check_fullness(edit)).await?;
+        }
+        if self.rules.sync.is_some() {
+            Box::pin(self.assign(edit)).await?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ mod feed;
 mod global_changes;
 mod govern;
 mod limits;
+mod local;
 mod logins;
 mod offline;
 mod partition;
@@ -25,6 +26,9 @@ mod principals;
 mod replicator;
 mod rules;
 mod scripts;
+mod sight;
+mod sync;
+mod told;
 mod users;
 mod validators;
 mod write;
@@ -49,7 +53,9 @@ pub use principals::{
     PrincipalOutcome, RoleInfo, SessionInfo, UserInfo, WhoAmI, WriteMode,
 };
 pub use replicator::Replicator;
+pub use sight::{Existence, Shown};
 pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx, UserName, oidc, principal};
+pub use tidegate_channels::{Position, PositionError};
 pub use tidegate_kv::{Health, Stats};
 pub use tidegate_script::{Error as ScriptError, Pool, Program};
 pub use tidegate_store::{
@@ -57,4 +63,5 @@ pub use tidegate_store::{
     DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Inconsistency, Item, LocalDocument, Order, PurgeRecord,
     Purged, Repair, RestoreError, Usage, Written, restore,
 };
+pub use told::{ChannelFeed, Interest, News, Told};
 pub use write::{AttachmentContent, AttachmentWrite, Placement, Write};

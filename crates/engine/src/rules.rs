@@ -4,17 +4,22 @@ use crate::{
     Error, Layout,
     config::{DefaultSecurity, Live},
     partition, principals,
+    sight::Existence,
+    sync,
     validators::{self, Validator},
 };
 use bytes::Bytes;
 use std::sync::Arc;
 use tidegate_access::{Security, UserCtx, principal::LoginRules};
+use tidegate_script::Program;
 use tidegate_store::{Database, Edit};
 use tidegate_types::{DbName, DocKind};
 
 const SECURITY: &str = "security";
 const LAYOUT: &str = "layout";
 const PARTITIONED: &[u8] = b"partitioned";
+const EXISTENCE: &str = "existence";
+const HIDDEN: &[u8] = b"hidden";
 
 /// What governs a database, as it was at one version of it.
 pub(crate) struct Rules {
@@ -25,6 +30,10 @@ pub(crate) struct Rules {
     pub(crate) purpose: Purpose,
     /// How users of the database log in.
     pub(crate) logins: LoginRules,
+    /// What decides on the channels of documents, where they are in channels.
+    pub(crate) sync: Option<Program>,
+    /// Whether users may learn of documents that they may not see.
+    pub(crate) existence: Existence,
     /// What judges edits.
     pub(crate) validators: Vec<Validator>,
 }
@@ -79,12 +88,31 @@ impl Rules {
             None => LoginRules::default(),
         };
         let validators = validators::load(store).await?;
-        Ok(Self { version, live, security, layout, purpose, logins, validators })
+        let sync = if store.has_channels() { Some(sync::load(store, version).await?) } else { None };
+        let existence = match store.setting(EXISTENCE).await? {
+            Some(text) if text == HIDDEN => Existence::Hidden,
+            Some(_) | None => Existence::Told,
+        };
+        Ok(Self { version, live, security, layout, purpose, logins, sync, existence, validators })
     }
 
     /// Whether nothing has changed since these were read.
     pub(crate) fn is_current(&self, version: u64, live: &Arc<Live>) -> bool {
         self.version == version && Arc::ptr_eq(&self.live, live)
+    }
+
+    /// Of the database, when these were read.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Sets whether users may learn of documents that they may not see.
+    pub(crate) async fn set_existence(store: &Database, existence: Existence) -> Result<(), Error> {
+        let value = match existence {
+            Existence::Hidden => HIDDEN,
+            Existence::Told => b"",
+        };
+        Ok(store.put_setting(EXISTENCE, value).await?)
     }
 
     /// Sets who may use the database.

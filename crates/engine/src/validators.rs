@@ -122,9 +122,9 @@ fn matches(selector: &Selector, input: &OwnedValidation) -> bool {
 }
 
 /// Where an edit stands: the revisions that its text tells, newest first, and the one it replaces.
-struct Ancestry {
-    path: Vec<Rev>,
-    old: Option<Rev>,
+pub(crate) struct Ancestry {
+    pub(crate) path: Vec<Rev>,
+    pub(crate) old: Option<Rev>,
 }
 
 impl Ancestry {
@@ -132,7 +132,7 @@ impl Ancestry {
     ///
     /// # Errors
     /// [`Error::Conflict`].
-    fn of(tree: &Tree, edit: &Edit) -> Result<Option<Self>, Error> {
+    pub(crate) fn of(tree: &Tree, edit: &Edit) -> Result<Option<Self>, Error> {
         match &edit.history {
             History::Edit { parent, .. } => {
                 tree.edit_parent(parent.as_ref()).map_err(|EditError::Conflict| Error::Conflict)?;
@@ -151,7 +151,11 @@ impl Ancestry {
     }
 }
 
-async fn text_of_old(reader: &Reader, id: &DocId, (tree, rev): (&Tree, &Rev)) -> Result<Option<Bytes>, Error> {
+pub(crate) async fn text_of_old(
+    reader: &Reader,
+    id: &DocId,
+    (tree, rev): (&Tree, &Rev),
+) -> Result<Option<Bytes>, Error> {
     let Some(node) = tree.get(rev) else { return Ok(None) };
     let Some(seq) = node.body.stored() else { return Ok(None) };
     let Some(Body { members, attachments }) = reader.body(seq).await? else { return Ok(None) };
@@ -162,7 +166,7 @@ async fn text_of_old(reader: &Reader, id: &DocId, (tree, rev): (&Tree, &Rev)) ->
     Ok(Some(out.into()))
 }
 
-fn text_of_new(edit: &Edit, path: &[Rev]) -> Bytes {
+pub(crate) fn text_of_new(edit: &Edit, path: &[Rev]) -> Bytes {
     let mut out = head(&edit.id, path, edit.deleted);
     let generation = match &edit.history {
         History::Edit { parent, .. } => parent.as_ref().map_or(0, Rev::generation).saturating_add(1),

@@ -1,10 +1,13 @@
 //! Writing revisions: stubs are resolved here, before the commit.
 
-use crate::{Database, Encoding, Error, Limits, StagedAttachment, Written};
+use crate::{Database, Encoding, Error, Limits, Shown, StagedAttachment, Written, sight::Sight};
 use bytes::Bytes;
 use tidegate_revtree::Tree;
-use tidegate_store::{Attachment, Edit, History, NewAttachment, Reader, Revpos};
+use tidegate_store::{Attachment, Edit, History, NewAttachment, Revpos};
 use tidegate_types::{DocId, Rev};
+
+/// How often edits are judged again that the rules change under.
+const JUDGED_AGAIN_MAX: usize = 5;
 
 /// A revision to be written.
 #[derive(Clone, Debug)]
@@ -72,14 +75,41 @@ impl Database {
             }
         }
         let ids: Vec<DocId> = edits.iter().map(|edit| edit.id.clone()).collect();
-        let written = self.store.edit(edits).await?;
-        let outcome =
-            |(written, id): (Result<Written, tidegate_store::Error>, DocId)| written.map_err(|e| name(e.into(), &id));
+        let written = self.commit(edits).await?;
+        let outcome = |(written, id): (Result<Written, Error>, DocId)| written.map_err(|error| name(error, &id));
         let mut outcomes: Vec<_> = written.into_iter().zip(ids).map(outcome).collect();
         for (place, error) in refused {
             outcomes.insert(place, Err(error));
         }
         Ok(outcomes)
+    }
+
+    /// Has edits committed. Those that were judged by rules which changed meanwhile are judged again.
+    async fn commit(&self, edits: Vec<Edit>) -> Result<Vec<Result<Written, Error>>, Error> {
+        let copies = self.rules.sync.as_ref().map(|_| edits.clone()).unwrap_or_default();
+        let mut written = self.store.edit(edits).await?;
+        for _ in 0..JUDGED_AGAIN_MAX {
+            let is_outdated = |outcome: &Result<_, _>| matches!(outcome, Err(tidegate_store::Error::Outdated));
+            let places: Vec<usize> =
+                (0..written.len()).filter(|at| written.get(*at).is_some_and(is_outdated)).collect();
+            if places.is_empty() {
+                break;
+            }
+            let db = self.renewed().await?;
+            let mut again = Vec::new();
+            for edit in places.iter().filter_map(|at| copies.get(*at)) {
+                let mut edit = edit.clone();
+                edit.assignment = None;
+                db.assign(&mut edit).await?;
+                again.push(edit);
+            }
+            for (at, outcome) in places.into_iter().zip(self.store.edit(again).await?) {
+                if let Some(place) = written.get_mut(at) {
+                    *place = outcome;
+                }
+            }
+        }
+        Ok(written.into_iter().map(|outcome| outcome.map_err(Error::from)).collect())
     }
 
     /// Writes one revision.
@@ -113,22 +143,26 @@ impl Database {
 
     /// The attachments that stubs of this revision may refer to: those of its nearest ancestor that can be read.
     async fn known_attachments(&self, id: &DocId, placement: &Placement) -> Result<Vec<Attachment>, Error> {
-        let reader = self.store.reader()?;
-        let Some(state) = reader.document(id).await? else { return Ok(Vec::new()) };
+        let sight = self.sight().await?;
+        let Some(state) = sight.reader.document(id).await? else { return Ok(Vec::new()) };
         match placement {
             History::Edit { parent: Some(parent), .. } => {
-                readable(&reader, &state.tree, std::slice::from_ref(parent)).await
+                readable(&sight, &state.tree, std::slice::from_ref(parent)).await
             }
             History::Edit { parent: None, .. } => Ok(Vec::new()),
-            History::Replicated(path) => readable(&reader, &state.tree, path).await,
+            History::Replicated(path) => readable(&sight, &state.tree, path).await,
         }
     }
 }
 
-async fn readable(reader: &Reader, tree: &Tree, path: &[Rev]) -> Result<Vec<Attachment>, Error> {
+/// Of revisions that its caller may not see, stubs mean nothing: their content could be read by them.
+async fn readable(sight: &Sight, tree: &Tree, path: &[Rev]) -> Result<Vec<Attachment>, Error> {
     for node in path.iter().filter_map(|rev| tree.get(rev)) {
         if let Some(seq) = node.body.stored() {
-            return Ok(reader.body(seq).await?.map(|body| body.attachments).unwrap_or_default());
+            if sight.shows(Some(seq)).await? != Some(Shown::Whole) {
+                return Ok(Vec::new());
+            }
+            return Ok(sight.reader.body(seq).await?.map(|body| body.attachments).unwrap_or_default());
         }
     }
     Ok(Vec::new())

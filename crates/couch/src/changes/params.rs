@@ -5,9 +5,8 @@ use crate::{context::Context, error::Error, list::Docs, sequence::WireSeq};
 use http::header::HeaderName;
 use serde_json::Value;
 use std::time::Duration;
-use tidegate_engine::{Database, Order};
+use tidegate_engine::{Database, Order, Position};
 use tidegate_http::query::Query;
-use tidegate_types::Seq;
 
 /// A heartbeat without a number, and the longest wait without one, in milliseconds.
 const HEARTBEAT_MS: u64 = 60_000;
@@ -18,7 +17,7 @@ const HEARTBEAT_MIN: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Params {
     pub(crate) feed: FeedKind,
-    pub(crate) since: Seq,
+    pub(crate) since: Position,
     pub(crate) limit: usize,
     pub(crate) order: Order,
     pub(crate) style: Style,
@@ -128,12 +127,12 @@ impl Params {
     }
 }
 
-fn since(cx: &Context, db: &Database, query: &Query<'_>) -> Result<Seq, Error> {
+fn since(cx: &Context, db: &Database, query: &Query<'_>) -> Result<Position, Error> {
     let header = cx.header(HeaderName::from_static("last-event-id"));
     let parameter = query.get("last-event-id").or(query.get("since"));
     match header.or(parameter) {
-        None | Some("0") => Ok(Seq::ZERO),
-        Some("now") => Ok(db.update_seq()),
+        None | Some("0") => Ok(Position::START),
+        Some("now") => Ok(Position::at(db.update_seq())),
         Some(text) => Ok(text.parse::<WireSeq>()?.resolve(db.uuid(), db.update_seq())),
     }
 }

@@ -93,6 +93,7 @@ fn write_quoted(text: impl std::fmt::Display, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_engine::Position;
     use tidegate_types::Seq;
 
     fn change(seq: u64, id: &str) -> Change {
@@ -103,7 +104,12 @@ mod tests {
 
     fn shared(database: u8, change: &Change, style: Style) -> String {
         let mut out = Vec::new();
-        write_shared(WireSeq { seq: change.seq, database: Some([database; 8]) }, change, style, &mut out);
+        write_shared(
+            WireSeq { position: Position::at(change.seq), database: Some([database; 8]) },
+            change,
+            style,
+            &mut out,
+        );
         String::from_utf8(out).unwrap()
     }
 

@@ -7,9 +7,14 @@ use super::{
     params::{FeedKind, Params, RowKind, Wait},
     row,
 };
-use crate::{context::Context, database::wire_seq, document::render::render, error::Error};
+use crate::{
+    context::Context,
+    database::{wire_position, wire_seq},
+    document::render::render,
+    error::Error,
+};
 use bytes::Bytes;
-use tidegate_engine::{Change, Database, Feed, Order};
+use tidegate_engine::{Change, ChannelFeed, Database, Feed, Interest, News, Order, Position, Told};
 use tidegate_http::{
     feed::{self, Rest},
     respond::{Aborted, Source},
@@ -27,11 +32,13 @@ pub(crate) struct Run {
     params: Params,
     frame: Frame,
     feed: Feed,
+    /// What its reader may see, where that isn't everything.
+    seen: Option<ChannelFeed>,
     phase: Phase,
     /// Up to where the changes that were there at the beginning go.
     until: Seq,
-    /// The sequence to go on from.
-    last: Seq,
+    /// Where to go on from.
+    last: Position,
     rows: usize,
     /// What is written and not yet sent.
     out: Vec<u8>,
@@ -100,13 +107,13 @@ impl feed::Feed for Run {
         if !self.feed.database().is_current() {
             return None;
         }
-        let circle = self.company.as_mut()?.circle(&self.feed, self.last);
+        let circle = self.company.as_mut()?.circle(&self.feed, self.last.seq);
         let (Wait::Timeout(quiet_max) | Wait::Heartbeat(quiet_max)) = self.params.wait;
-        Some(Rest { circle, position: self.last.get(), quiet_since: self.quiet_since, quiet_max })
+        Some(Rest { circle, position: self.last.seq.get(), quiet_since: self.quiet_since, quiet_max })
     }
 
     fn resume(&mut self, position: u64, sent_at: Instant) {
-        self.last = Seq::new(position);
+        self.last = Position::at(Seq::new(position));
         self.quiet_since = sent_at;
     }
 }
@@ -114,12 +121,34 @@ impl feed::Feed for Run {
 impl Run {
     pub(crate) fn new(cx: &Context, db: &Database, params: Params) -> Result<Self, Error> {
         let frame = Frame::of(params.feed);
-        let feed = db.follow(params.since)?;
-        let (until, last) = (db.update_seq(), params.since);
+        let feed = db.follow(params.since.done())?;
+        let seen =
+            db.is_seen_by_channels().then(|| db.follow_channels(params.since, Interest::default())).transpose()?;
+        if seen.is_some() && params.order == Order::Descending {
+            return Err(Error::bad_request("A feed of the documents that you may see can't be descending."));
+        }
+        // Who sees everything has nothing back-filled.
+        let last = if seen.is_some() { params.since } else { Position::at(params.since.done()) };
+        let until = db.update_seq();
         let (db, out, draining) = (db.clone(), frame.head().to_vec(), cx.draining.clone());
         let (phase, quiet_since, place) = (Phase::Reading, Instant::now(), None);
-        let company = Shape::of(&params).map(|shape| Company::new(cx, shape));
-        Ok(Self { db, params, frame, feed, phase, until, last, rows: 0, out, quiet_since, draining, company, place })
+        let company = Shape::of(&params).filter(|_| seen.is_none()).map(|shape| Company::new(cx, shape));
+        Ok(Self {
+            db,
+            params,
+            frame,
+            feed,
+            seen,
+            phase,
+            until,
+            last,
+            rows: 0,
+            out,
+            quiet_since,
+            draining,
+            company,
+            place,
+        })
     }
 
     /// Keeps its place until it ends.
@@ -178,19 +207,38 @@ impl Run {
         if self.is_full() || self.has_read_all() {
             return Ok(false);
         }
+        if self.seen.is_some() {
+            return self.next_seen(out).await;
+        }
         let (after, until) = match self.params.order {
-            Order::Ascending => (self.last, self.until),
+            Order::Ascending => (self.last.seq, self.until),
             Order::Descending => (Seq::ZERO, self.until),
         };
         let changes = self.db.changes(after, until, self.params.order, PAGE).await?;
-        self.write_changes(&changes.iter().collect::<Vec<_>>(), out).await?;
+        let rows: Vec<_> = changes.iter().map(|change| (Position::at(change.seq), change)).collect();
+        self.write_changes(&rows, out).await?;
         let more = changes.len() == PAGE;
         match (self.params.order, changes.last()) {
             (Order::Descending, Some(last)) => self.until = Seq::new(last.seq.get().saturating_sub(1)),
-            (Order::Ascending, _) if !more && !self.is_full() => self.last = self.until,
+            (Order::Ascending, _) if !more && !self.is_full() => self.last = Position::at(self.until),
             (Order::Ascending | Order::Descending, _) => {}
         }
         Ok(more && !self.is_full())
+    }
+
+    /// Writes what comes next of what may be seen. Whether there may be more.
+    async fn next_seen(&mut self, out: &mut Vec<u8>) -> Result<bool, Error> {
+        let Some(mut seen) = self.seen.take() else { return Ok(false) };
+        let told = seen.next(PAGE.min(self.params.limit.saturating_sub(self.rows))).await;
+        let position = seen.position();
+        self.seen = Some(seen);
+        let told = told?;
+        let rows: Vec<_> = told.iter().filter_map(row_of).collect();
+        self.write_changes(&rows, out).await?;
+        if !self.is_full() {
+            self.last = position;
+        }
+        Ok(!told.is_empty() && !self.is_full())
     }
 
     /// Whether there is something to wait for.
@@ -203,7 +251,7 @@ impl Run {
     }
 
     fn has_read_all(&self) -> bool {
-        self.last >= self.until && self.params.order == Order::Ascending
+        self.seen.is_none() && self.last.seq >= self.until && self.params.order == Order::Ascending
     }
 
     fn is_full(&self) -> bool {
@@ -216,11 +264,17 @@ impl Run {
             Wait::Timeout(period) => (period, Waited::Over),
             Wait::Heartbeat(period) => (period, Waited::Heartbeat),
         };
-        if self.feed.since() < self.last {
-            self.feed.skip_to(self.last);
+        if self.feed.since() < self.last.seq {
+            self.feed.skip_to(self.last.seq);
         }
+        let changed = async {
+            match &mut self.seen {
+                Some(seen) => seen.changed().await,
+                None => self.feed.changed().await,
+            }
+        };
         tokio::select! {
-            changed = self.feed.changed() => changed.map_or(Waited::Over, |()| Waited::Changed),
+            changed = changed => changed.map_or(Waited::Over, |()| Waited::Changed),
             () = tokio::time::sleep_until(self.quiet_since + period) => over,
             () = self.draining.cancelled() => Waited::Over,
         }
@@ -228,41 +282,52 @@ impl Run {
 
     /// Writes what has changed since.
     async fn follow(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
+        if self.seen.is_some() {
+            while self.next_seen(out).await? {}
+            return Ok(());
+        }
         let changes = self.feed.next(PAGE).await?;
-        self.write_changes(&changes.iter().map(|change| &**change).collect::<Vec<_>>(), out).await?;
+        let rows: Vec<_> = changes.iter().map(|change| (Position::at(change.seq), &**change)).collect();
+        self.write_changes(&rows, out).await?;
         if !self.is_full() {
-            self.last = self.feed.since();
+            self.last = Position::at(self.feed.since());
         }
         Ok(())
     }
 
     /// Writes those changes that pass the filter, until the feed is full.
-    async fn write_changes(&mut self, changes: &[&Change], out: &mut Vec<u8>) -> Result<(), Error> {
+    async fn write_changes(&mut self, changes: &[(Position, &Change)], out: &mut Vec<u8>) -> Result<(), Error> {
         let Some(content) = self.params.filter.content() else {
-            for change in changes {
+            for (position, change) in changes {
                 if self.is_full() {
                     break;
                 }
                 let row = if self.params.filter.passes(change) { Row::Whole } else { Row::Skipped };
-                self.write_change(change, row, out).await?;
+                self.write_change((*position, change), row, out).await?;
             }
             return Ok(());
         };
         for part in changes.chunks(JUDGED_AT_ONCE) {
-            let judged = Box::pin(content.judge(&self.db, part, self.params.style)).await?;
-            for (change, left) in part.iter().zip(judged) {
+            let bare: Vec<&Change> = part.iter().map(|(_, change)| *change).collect();
+            let judged = Box::pin(content.judge(&self.db, &bare, self.params.style)).await?;
+            for ((position, change), left) in part.iter().zip(judged) {
                 if self.is_full() {
                     return Ok(());
                 }
-                self.write_change(change, left.map_or(Row::Skipped, Row::Part), out).await?;
+                self.write_change((*position, change), left.map_or(Row::Skipped, Row::Part), out).await?;
             }
         }
         Ok(())
     }
 
     /// Writes of a change what passes.
-    async fn write_change(&mut self, change: &Change, row: Row, out: &mut Vec<u8>) -> Result<(), Error> {
-        self.last = change.seq;
+    async fn write_change(
+        &mut self,
+        (position, change): (Position, &Change),
+        row: Row,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        self.last = position;
         if self.params.rows == RowKind::DbUpdates {
             self.write_db_update(change, out);
             return Ok(());
@@ -278,7 +343,7 @@ impl Run {
         let silent = !self.rows.is_multiple_of(self.params.seq_interval);
         self.rows += 1;
         out.extend_from_slice(self.frame.row_start());
-        let seq = wire_seq(&self.db, change.seq);
+        let seq = wire_position(&self.db, position);
         match self.phase {
             // Many listeners follow, each of whom gets the same row now.
             Phase::Following if is_whole && !silent => row::write_shared(seq, shown, self.params.style, out),
@@ -314,14 +379,24 @@ impl Run {
 
     async fn write_end(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         if self.params.rows == RowKind::DbUpdates {
-            self.frame.end_of_db_updates(wire_seq(&self.db, self.last), out);
+            self.frame.end_of_db_updates(wire_position(&self.db, self.last), out);
             return Ok(());
         }
-        let pending = match self.db.pending(self.last).await {
+        let pending = match self.db.pending(self.last.seq).await {
             Err(tidegate_engine::Error::NoDatabase(_)) => 0,
             pending => pending?,
         };
-        self.frame.end(wire_seq(&self.db, self.last), pending, out);
+        self.frame.end(wire_position(&self.db, self.last), pending, out);
         Ok(())
+    }
+}
+
+/// The row of what is told. A document that left the reader's channels stays as the device has it, unless it was deleted:
+/// CouchDB's protocol has no word for the rest.
+fn row_of(told: &Told) -> Option<(Position, &Change)> {
+    match &told.news {
+        News::Changed(change) => Some((told.position, change)),
+        News::Left(change, _) if change.deleted => Some((told.position, change)),
+        News::Left(..) | News::Lost(_) | News::Myself => None,
     }
 }

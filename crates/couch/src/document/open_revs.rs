@@ -90,6 +90,7 @@ mod tests {
             members: Bytes::from_static(b"\"v\":1"),
             attachments,
             history: None,
+            shown: tidegate_engine::Shown::Whole,
         };
         vec![OpenRev::Found(Box::new(document)), OpenRev::Missing("2-y".parse().unwrap())]
     }

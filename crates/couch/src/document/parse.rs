@@ -281,6 +281,7 @@ mod tests {
             members: Bytes::from_static(br#""b":1,"_replication_id":"x""#),
             attachments: Vec::new(),
             history: None,
+            shown: tidegate_engine::Shown::Whole,
         };
         let again = from_stored(&document).unwrap();
         assert_eq!((again.deleted, &again.members), (true, &document.members));

@@ -276,6 +276,7 @@ mod tests {
             members: Bytes::from_static(members.as_bytes()),
             attachments: Vec::new(),
             history: None,
+            shown: tidegate_engine::Shown::Whole,
         }
     }
 

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use tidegate_access::{Verified, principal::UserSettings};
+use tidegate_script::SyncUser;
 use tidegate_store::{Database, Standing};
 use tidegate_types::{Principal, PrincipalName, Seq};
 
@@ -19,6 +20,8 @@ pub(crate) struct Known {
     pub(crate) settings: UserSettings,
     /// What it may see.
     pub(crate) standing: Standing,
+    /// What its edits may be asked for by a sync function.
+    pub(crate) sync_user: Arc<SyncUser>,
 }
 
 /// Of which database, and who.
@@ -61,5 +64,11 @@ async fn load(db: &Database, name: &PrincipalName) -> Result<Option<Known>, Erro
         None if *name == PrincipalName::guest() => (Seq::ZERO, UserSettings::guest()),
         None => return Ok(None),
     };
-    Ok(Some(Known { seq, settings, standing: reader.standing(name).await? }))
+    let standing = reader.standing(name).await?;
+    let sync_user = Arc::new(SyncUser {
+        name: if *name == PrincipalName::guest() { String::new() } else { name.to_string() },
+        roles: standing.roles.keys().map(PrincipalName::to_string).collect(),
+        channels: standing.access.current().map(|(channel, _)| channel.to_string()).collect(),
+    });
+    Ok(Some(Known { seq, settings, standing, sync_user }))
 }

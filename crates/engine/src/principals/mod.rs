@@ -14,7 +14,7 @@ mod vouched;
 mod whoami;
 
 pub use admin::{PrincipalOutcome, RoleInfo, UserInfo, WriteMode};
-pub(crate) use known::Principals;
+pub(crate) use known::{Known, Principals};
 pub use login::PrincipalLogin;
 pub use oidc::{Fetch, FetchFailure, FetchRequest, Fetched, OidcEntry, OidcLogin, OidcReturn};
 pub use sessions::{NewSession, SessionInfo};

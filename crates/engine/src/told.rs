@@ -1,0 +1,259 @@
+//! What a feed tells of documents in channels.
+
+use crate::{
+    Change, Database, Error, FeedEnd, OpenRev, OpenRevs,
+    principals::Viewer,
+    sight::{Reach, Sight},
+};
+use std::{collections::VecDeque, sync::Arc};
+use tidegate_channels::{Access, Losses, Position, Row, Step, Telling, Walk};
+use tidegate_types::{Channel, Principal, Rev, Seq};
+
+/// Rows of a channel that are read at once, at the most and at the least.
+const PAGE_MAX: usize = 1_000;
+const PAGE_MIN: usize = 8;
+/// Changes in memory that are looked at in one go.
+const RECENT_MAX: usize = 512;
+
+/// Something that a feed tells.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Where the feed is after it.
+    pub position: Position,
+    /// What it tells.
+    pub news: News,
+}
+
+/// What a feed tells.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A document changed, or is to be seen now.
+    Changed(Arc<Change>),
+    /// A document left these channels, and can't be seen any more.
+    Left(Arc<Change>, Vec<Channel>),
+    /// A document can't be seen any more, as a channel is lost.
+    Lost(Arc<Change>),
+    /// The user itself changed.
+    Myself,
+}
+
+/// What a feed is to tell.
+#[derive(Clone, Debug, Default)]
+pub struct Interest {
+    /// Of these channels alone.
+    pub channels: Option<Vec<Channel>>,
+    /// Of documents that are lost with a channel, too.
+    pub losses: bool,
+    /// Of changes of the user itself, too.
+    pub myself: bool,
+}
+
+/// Follows what a caller may see of a database. It is subscribed from the moment it is made. What it was told is all
+/// that there is up to [`ChannelFeed::position`]: whoever goes on from there misses nothing.
+pub struct ChannelFeed {
+    db: Database,
+    feed: tidegate_store::Feed,
+    interest: Interest,
+    position: Position,
+    /// By what was judged what is told.
+    known: Option<Known>,
+}
+
+/// What a caller was found to see.
+struct Known {
+    reach: Reach,
+    access: Access,
+}
+
+impl Database {
+    /// A feed of what its caller may see.
+    ///
+    /// # Errors
+    /// [`Error::Access`].
+    pub fn follow_channels(&self, from: Position, interest: Interest) -> Result<ChannelFeed, Error> {
+        self.check_listing()?;
+        let feed = self.store.follow(from.done());
+        Ok(ChannelFeed { db: self.clone(), feed, interest, position: from, known: None })
+    }
+
+    /// Whether its caller sees documents by their channels, so that its feeds have to be those of
+    /// [`Database::follow_channels`].
+    pub fn is_seen_by_channels(&self) -> bool {
+        self.viewer != Viewer::Everything
+    }
+}
+
+impl ChannelFeed {
+    /// The database, under the rules by which its caller was checked last.
+    pub fn database(&self) -> &Database {
+        &self.db
+    }
+
+    /// Up to where it was told everything.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// What comes next, at most `limit`; nothing if it has caught up.
+    ///
+    /// # Errors
+    /// [`Error::Access`] for a caller who may not use the database any more, the database is gone, or the storage failed.
+    pub async fn next(&mut self, limit: usize) -> Result<Vec<Told>, Error> {
+        self.db = self.db.renewed().await?;
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut told = match self.recent(limit) {
+            Some(told) => told,
+            None => self.walk(limit).await?,
+        };
+        self.hide_leaves(&mut told).await?;
+        Ok(told)
+    }
+
+    /// Leaves the conflicts out that can't be seen.
+    async fn hide_leaves(&self, told: &mut [Told]) -> Result<(), Error> {
+        for told in told {
+            let (News::Changed(change) | News::Left(change, _) | News::Lost(change)) = &mut told.news else { continue };
+            if change.others.is_empty() || !self.db.is_seen_by_channels() {
+                continue;
+            }
+            let seen = match self.db.open_revs(&change.id, &OpenRevs::All).await {
+                Ok(seen) => seen,
+                Err(Error::NotFound(_) | Error::Access(_)) => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            let seen = |rev: &Rev| seen.iter().any(|found| matches!(found, OpenRev::Found(found) if found.rev == *rev));
+            let others = change.others.iter().filter(|rev| seen(rev)).cloned().collect();
+            *change = Arc::new(Change { others, ..Change::clone(change) });
+        }
+        Ok(())
+    }
+
+    /// Waits until there may be something after [`ChannelFeed::position`]. Cancel safe.
+    ///
+    /// # Errors
+    /// There will be nothing more.
+    pub async fn changed(&mut self) -> Result<(), FeedEnd> {
+        self.feed.changed().await
+    }
+
+    /// What is in memory, if that is all there is: nobody was granted anything since, nor lost it.
+    fn recent(&mut self, limit: usize) -> Option<Vec<Told>> {
+        let known = self.known.as_ref()?;
+        if self.position.trigger.is_some() || self.feed.since() != self.position.seq {
+            return None;
+        }
+        let mut told = Vec::new();
+        while told.is_empty() {
+            let changes = self.feed.recent(limit.min(RECENT_MAX))?;
+            // Asked after they were read: whoever was granted something before they were made is known to be.
+            if !known.is_current(&self.db) {
+                return None;
+            }
+            told.extend(changes.iter().filter_map(|change| known.told(change)));
+            if changes.is_empty() {
+                break;
+            }
+        }
+        self.position = Position::at(self.feed.since());
+        Some(told)
+    }
+
+    /// What the channels' indexes say.
+    async fn walk(&mut self, limit: usize) -> Result<Vec<Told>, Error> {
+        let sight = self.db.sight().await?;
+        let access = sight.access_within(self.interest.channels.as_deref());
+        let until = sight.reader.info().await?.update_seq;
+        let losses = if self.interest.losses { Losses::Told } else { Losses::Untold };
+        let mut walk = Walk::new(&access, self.position, until, losses);
+        let page = (2 * limit / walk.width().max(1)).clamp(PAGE_MIN, PAGE_MAX);
+        let mut told = VecDeque::new();
+        let mut myself = self.myself(&sight, until).await?;
+        let mut position = Position::at(until).max(self.position);
+        while told.len() < limit {
+            let row = match walk.poll() {
+                Step::Read(read) => {
+                    let (rows, more) = sight.reader.channel_rows(&read, page).await?;
+                    walk.handle_read(&read, rows, more);
+                    continue;
+                }
+                Step::Row(row) => Some(row),
+                Step::Done => None,
+            };
+            if let Some(at) = myself.filter(|at| row.as_ref().is_none_or(|row| *at < row.position)) {
+                myself = None;
+                told.push_back(Told { position: at, news: News::Myself });
+            }
+            let Some(row) = row else { break };
+            if told.len() == limit {
+                break;
+            }
+            let at = row.position;
+            told.extend(tell(&sight, &access, row).await?);
+            if told.len() == limit {
+                position = at;
+            }
+        }
+        if told.len() >= limit {
+            position = told.back().map_or(position, |last| last.position);
+        }
+        self.position = position;
+        if position.trigger.is_none() {
+            self.feed.skip_to(position.seq);
+        }
+        self.known = Some(Known { reach: sight.access, access });
+        Ok(told.into())
+    }
+
+    /// Where the change of the user itself is to be told, if it is.
+    async fn myself(&self, sight: &Sight, until: Seq) -> Result<Option<Position>, Error> {
+        let Viewer::User(name) = &self.db.viewer else { return Ok(None) };
+        if !self.interest.myself {
+            return Ok(None);
+        }
+        let state = sight.reader.principal(&Principal::User(name.clone())).await?;
+        let at = state.map(|state| state.seq).filter(|seq| *seq <= until).map(Position::at);
+        Ok(at.filter(|at| *at > self.position))
+    }
+}
+
+impl Known {
+    fn is_current(&self, db: &Database) -> bool {
+        match &self.reach {
+            Reach::Everything => true,
+            Reach::Channels(known) => db.store.is_current(&known.standing),
+        }
+    }
+
+    /// What is told of a change that has just been made.
+    fn told(&self, change: &Arc<Change>) -> Option<Told> {
+        let position = Position::at(change.seq);
+        let nothing = tidegate_store::Reach::default();
+        let reach = change.reach.as_deref().unwrap_or(&nothing);
+        if self.access.sees(&reach.channels) {
+            return Some(Told { position, news: News::Changed(Arc::clone(change)) });
+        }
+        let left: Vec<Channel> = reach.left.iter().filter(|left| self.access.sees([*left])).cloned().collect();
+        (!left.is_empty()).then(|| Told { position, news: News::Left(Arc::clone(change), left) })
+    }
+}
+
+/// What is told of a row of the walk. Nothing of a document that can still be seen, by other channels.
+async fn tell(sight: &Sight, access: &Access, row: Row<Change>) -> Result<Option<Told>, Error> {
+    let Row { position, about, telling } = row;
+    let change = Arc::new(about);
+    let news = match telling {
+        Telling::Seen => News::Changed(change),
+        Telling::Left(_) | Telling::Lost if is_seen(sight, access, &change).await? => return Ok(None),
+        Telling::Left(channels) => News::Left(change, channels),
+        Telling::Lost => News::Lost(change),
+    };
+    Ok(Some(Told { position, news }))
+}
+
+async fn is_seen(sight: &Sight, access: &Access, change: &Change) -> Result<bool, Error> {
+    let Some(winner) = sight.reader.winner(&change.id).await? else { return Ok(false) };
+    let Some(body) = winner.body else { return Ok(false) };
+    Ok(access.sees(&sight.reader.assigned(body).await?.channels))
+}
