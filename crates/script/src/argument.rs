@@ -8,6 +8,7 @@ use rquickjs::{Ctx, Function, Persistent, String as Text, Value};
 use crate::Error;
 use crate::fault::fault_of;
 use crate::projection::Slot;
+use crate::proof::proved;
 
 /// What was learned of how a program takes its arguments.
 #[derive(Default)]
@@ -28,6 +29,12 @@ const SECURITY: u8 = 3;
 const META: u8 = 4;
 
 impl Habits {
+    /// What the text of a function proves.
+    pub(crate) fn of(source: &str) -> Self {
+        let [first, second] = proved(source).map(|names| RefCell::new(Slot::new(names)));
+        Self { first, second, ..Self::default() }
+    }
+
     /// The function has read the member `name` of an argument; or, without a name, has looked at whole ones often.
     pub(crate) fn learn(&self, argument: u8, name: Option<String>) {
         match argument {
@@ -156,6 +163,9 @@ pub(crate) fn document<'js>(
     let mut part = Vec::with_capacity(256);
     if slot.is_whole() || !slot.project(text, &mut part)? {
         return Ok((Value::new_undefined(ctx.clone()), parse(ctx, text)?));
+    }
+    if slot.is_proved() {
+        return Ok((Value::new_undefined(ctx.clone()), parse(ctx, &part)?));
     }
     let text = Text::from_str(ctx.clone(), unicode(text)?).map_err(|fault| fault_of(ctx, &fault))?;
     Ok((text.into_value(), parse(ctx, &part)?))

@@ -37,7 +37,7 @@ impl Compiled {
     /// Compiles `program` in a new context of `runtime`, and runs what stands around the function.
     pub(crate) fn new(runtime: &Runtime, program: &Program, limits: &Limits, log: &Rc<Log>) -> Result<Self, Error> {
         let context = Context::custom::<Intrinsics>(runtime).map_err(|fault| unexpected(&fault))?;
-        let host = Rc::new(Host::new(log));
+        let host = Rc::new(Host::new(program.source(), log));
         let ([validate, filter, passes, map, untouched], sync, shift) = context.with(|ctx| {
             let bind = harness(&ctx, program, limits, &host)?;
             let (function, shift) = function(&ctx, program.source())?;
@@ -59,14 +59,17 @@ impl Compiled {
         let Some(entry) = &self.sync else {
             return Err(Error::Internal("the program is no sync function".to_owned()));
         };
-        let is_restricted = matches!(input.caller, SyncCaller::User(_));
+        let name = match &input.caller {
+            SyncCaller::Unrestricted => None,
+            SyncCaller::User(user) => Some(&*user.name),
+        };
         self.host.caller.replace(input.caller.clone());
         self.host.expiry.replace(None);
         let decided = self.context.with(|ctx| {
             let [text, read, old_text, old_read] =
                 self.documents(&ctx, &input.document, input.old_document.as_deref())?;
             let meta = self.meta.value(&ctx, input.meta.as_deref().unwrap_or(NO_META), &self.untouched)?;
-            let arguments = (text, read, old_text, old_read, meta, is_restricted);
+            let arguments = (text, read, old_text, old_read, meta, name);
             let told = restore(&ctx, entry)?.call(arguments).map_err(|fault| fault_of(&ctx, &fault))?;
             outcome(&ctx, &told, &self.host.log)
         });

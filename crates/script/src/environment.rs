@@ -45,8 +45,8 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(log: &Rc<Log>) -> Self {
-        let (habits, log) = (Habits::default(), Rc::clone(log));
+    pub(crate) fn new(source: &str, log: &Rc<Log>) -> Self {
+        let (habits, log) = (Habits::of(source), Rc::clone(log));
         Self { habits, log, caller: RefCell::default(), expiry: RefCell::default() }
     }
 
@@ -55,8 +55,7 @@ impl Host {
         match &*self.caller.borrow() {
             SyncCaller::Unrestricted => true,
             SyncCaller::User(user) => match kind {
-                0 => user.is_named(name),
-                1 => user.has_role(name),
+                0 => user.has_role(name),
                 _ => user.reads(name),
             },
         }

@@ -254,6 +254,7 @@ function wellFormed(value) {
 }
 
 const sync = dialect?.(host, limits, { install, defer, printed, wellFormed });
+const { begin, end } = sync ?? {};
 if (sync === undefined) {
   install("emit", emit);
   install("isArray", function (value) { return isArray(value); });
@@ -298,7 +299,9 @@ function told(error, reason) {
 // What was thrown.
 function failure(error) {
   try {
-    if (error === null || typeof error !== "object") return told("unknown_error", error);
+    // Hardly anybody throws `null` but the engine, when no memory is left for an exception.
+    if (error === null) return told("InternalError", "out of memory");
+    if (typeof error !== "object") return told("unknown_error", error);
     if (isArray(error) && (error[0] === "error" || error[0] === "fatal")) return told(error[1], error[2]);
     if (error.name && error.stack) return told(error.name, error.message);
     if (error.error && error.reason) return told(error.error, error.reason);
@@ -359,14 +362,13 @@ return function bind(fn) {
         sweep();
       }
     },
-    sync(source, read, oldSource, oldRead, meta, isForUser) {
-      sync.begin(isForUser);
+    sync(source, read, oldSource, oldRead, meta, user) {
+      begin(user);
       try {
         call(lazy(first, source, read), lazy(second, oldSource, oldRead), meta);
-        return sync.end();
+        return end();
       } catch (error) {
-        // Nobody throws `null` but the engine, when no memory is left for the exception.
-        return error === null ? told("InternalError", "out of memory") : placed(refusal(error), error);
+        return placed(refusal(error), error);
       } finally {
         sweep();
       }

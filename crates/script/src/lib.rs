@@ -30,6 +30,7 @@ mod outcome;
 mod pool;
 mod program;
 mod projection;
+mod proof;
 mod queue;
 mod sandbox;
 mod sync;

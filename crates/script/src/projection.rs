@@ -14,6 +14,8 @@ pub(crate) struct Slot {
     names: Vec<String>,
     /// A bit for each of them: see [`bit`].
     bits: u64,
+    /// Whether it is proved that the function reads these and nothing else.
+    is_proved: bool,
     /// Whether documents are better parsed whole: the function looks at all of them, or at many members.
     is_whole: bool,
 }
@@ -22,6 +24,19 @@ pub(crate) struct Slot {
 const NAMES_MAX: usize = 32;
 
 impl Slot {
+    /// For a function that reads these members and nothing else, if that is proved.
+    pub(crate) fn new(proved: Option<Vec<String>>) -> Self {
+        let mut slot = Self { is_proved: proved.is_some(), ..Self::default() };
+        for name in proved.into_iter().flatten() {
+            slot.learn(Some(name));
+        }
+        slot
+    }
+
+    pub(crate) fn is_proved(&self) -> bool {
+        self.is_proved
+    }
+
     /// The function has read the member `name`; or, without a name, has looked at whole documents often.
     pub(crate) fn learn(&mut self, name: Option<String>) {
         match name {

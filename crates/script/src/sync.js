@@ -10,13 +10,14 @@ const { install, defer, printed, wellFormed } = tools;
 const { isArray } = Array;
 const [info, warning, error] = [0, 1, 2];
 const [access, role] = [0, 1];
-const [name, roles, channels] = [0, 1, 2];
+const [roles, channels] = [0, 1];
 
 let out;
 let size = 0;
 let channelCount = 0;
 let grantCount = 0;
-let isRestricted = false;
+// The user's name; without one, everything required is granted.
+let userName;
 
 function tooMany(what, max) {
   return ["error", `too_many_${what}`, `More than ${max} ${what} for one document`];
@@ -61,16 +62,29 @@ function strings(word, value) {
   return found;
 }
 
-function grant(kind, grantees, names) {
+function addGrant(kind, grantee, name) {
+  if (++grantCount > limits.grants) throw tooMany("grants", limits.grants);
+  if (out === undefined) out = [];
+  out[size++] = kind;
+  out[size++] = grantee;
+  out[size++] = name;
+}
+
+function grant(kind, word, to, what) {
+  if (typeof to === "string" && typeof what === "string") return addGrant(kind, to, what);
+  const grantees = strings(word, to);
+  const names = strings(word, what);
   for (let i = 0; i < grantees.length; i++) {
-    for (let j = 0; j < names.length; j++) {
-      if (++grantCount > limits.grants) throw tooMany("grants", limits.grants);
-      if (out === undefined) out = [];
-      out[size++] = kind;
-      out[size++] = grantees[i];
-      out[size++] = names[j];
-    }
+    for (let j = 0; j < names.length; j++) addGrant(kind, grantees[i], names[j]);
   }
+}
+
+function isUser(value) {
+  if (userName === "") return false;
+  if (typeof value === "string") return value === userName;
+  if (!isArray(value)) return false;
+  for (let i = 0; i < value.length; i++) if (value[i] === userName) return true;
+  return false;
 }
 
 function holds(kind, value) {
@@ -101,19 +115,19 @@ const logInfo = function (...values) { log(info, values); };
 install("channel", function () {
   for (let i = 0; i < arguments.length; i++) addChannels(arguments[i]);
 });
-install("access", function (users, names) { grant(access, strings("access", users), strings("access", names)); });
-install("role", function (users, names) { grant(role, strings("role", users), strings("role", names)); });
+install("access", function (users, names) { grant(access, "access", users, names); });
+install("role", function (users, names) { grant(role, "role", users, names); });
 install("requireUser", function (names) {
-  if (isRestricted && !holds(name, names)) throw { forbidden: "sg wrong user" };
+  if (userName !== undefined && !isUser(names)) throw { forbidden: "sg wrong user" };
 });
 install("requireRole", function (names) {
-  if (isRestricted && !holds(roles, names)) throw { forbidden: "sg missing role" };
+  if (userName !== undefined && !holds(roles, names)) throw { forbidden: "sg missing role" };
 });
 install("requireAccess", function (names) {
-  if (isRestricted && !holds(channels, names)) throw { forbidden: "sg missing channel access" };
+  if (userName !== undefined && !holds(channels, names)) throw { forbidden: "sg missing channel access" };
 });
 install("requireAdmin", function () {
-  if (isRestricted) throw { forbidden: "sg admin required" };
+  if (userName !== undefined) throw { forbidden: "sg admin required" };
 });
 install("expiry", function (value) {
   if (typeof value === "string" || typeof value === "number") host.expire(`${value}`);
@@ -133,10 +147,10 @@ defer("_", host.underscore);
 
 return {
   __proto__: null,
-  begin(isForUser) {
+  begin(user) {
     out = undefined;
     size = channelCount = grantCount = 0;
-    isRestricted = isForUser;
+    userName = user;
   },
   end() {
     const said = out;

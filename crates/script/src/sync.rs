@@ -46,10 +46,6 @@ impl SyncUser {
         self.roles.contains(name)
     }
 
-    pub(crate) fn is_named(&self, name: &str) -> bool {
-        !name.is_empty() && self.name == name
-    }
-
     pub(crate) fn reads(&self, channel: &str) -> bool {
         self.channels.contains("*") || self.channels.contains(channel)
     }

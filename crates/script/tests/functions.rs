@@ -53,7 +53,7 @@ fn validations_come_to_verdicts() {
     );
     check_validation("function(d) { throw 'text' }", &Err(thrown("unknown_error", "text")));
     check_validation("function(d) { throw {other: 'text'} }", &Err(thrown("unknown_error", "text")));
-    check_validation("function(d) { throw null }", &Err(thrown("unknown_error", "null")));
+    check_validation("function(d) { throw null }", &Err(Error::Memory));
     check_validation("function(d) { throw undefined }", &Err(thrown("unknown_error", "undefined")));
     check_validation("function(d) { throw new Error('broken') }", &Err(thrown("Error", "broken")));
     check_validation(
