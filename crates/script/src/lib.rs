@@ -12,7 +12,8 @@
 //!   a function forgot to declare are cleared. What a program keeps in closures and in its modules stays with it, as it
 //!   does in CouchDB, until it is compiled again.
 //! - **Cost**: a document is not parsed for a function that reads a few members of it. Those members alone are handed
-//!   over; the function can't tell (see `harness.js`).
+//!   over: as they are, where the text of the function proves that it reads no other (see `proof.rs`); else so that it
+//!   can't tell (see `harness.js`). What is told of users is made once, until a function touches it (see `argument.rs`).
 //! - **Language**: ES2023 without modules, files or timers. An `async` function is refused: nobody would wait for it.
 
 mod argument;

@@ -11,6 +11,7 @@ const { isArray } = Array;
 const [info, warning, error] = [0, 1, 2];
 const [access, role] = [0, 1];
 const [roles, channels] = [0, 1];
+const { channels: channelsMax, grants: grantsMax } = limits;
 
 let out;
 let size = 0;
@@ -27,21 +28,22 @@ function ignore(word, value) {
   host.log(warning, `${word}() ignores what is neither a string nor an array of strings: ${isArray(value) ? "array" : typeof value}`);
 }
 
-function addChannel(channel) {
-  if (++channelCount > limits.channels) throw tooMany("channels", limits.channels);
-  if (out === undefined) out = [];
-  out[size++] = channel;
-}
-
+// It runs for each write: strings are taken where they are found.
 function addChannels(value) {
-  if (typeof value === "string") return addChannel(value);
   if (value === null || value === undefined) return;
-  if (!isArray(value)) return ignore("channel", value);
-  for (let i = 0; i < value.length; i++) {
-    const each = value[i];
-    if (typeof each === "string") addChannel(each);
-    else if (each !== null && each !== undefined) ignore("channel", each);
-  }
+  out ??= [];
+  if (typeof value === "string") {
+    if (++channelCount > channelsMax) throw tooMany("channels", channelsMax);
+    out[size++] = value;
+  } else if (isArray(value)) {
+    for (let i = 0, { length } = value; i < length; i++) {
+      const each = value[i];
+      if (typeof each === "string") {
+        if (++channelCount > channelsMax) throw tooMany("channels", channelsMax);
+        out[size++] = each;
+      } else if (each !== null && each !== undefined) ignore("channel", each);
+    }
+  } else ignore("channel", value);
 }
 
 // The strings that `value` is, or holds.
@@ -63,8 +65,8 @@ function strings(word, value) {
 }
 
 function addGrant(kind, grantee, name) {
-  if (++grantCount > limits.grants) throw tooMany("grants", limits.grants);
-  if (out === undefined) out = [];
+  if (++grantCount > grantsMax) throw tooMany("grants", grantsMax);
+  out ??= [];
   out[size++] = kind;
   out[size++] = grantee;
   out[size++] = name;
@@ -112,8 +114,9 @@ function log(level, values) {
 
 const logInfo = function (...values) { log(info, values); };
 
-install("channel", function () {
-  for (let i = 0; i < arguments.length; i++) addChannels(arguments[i]);
+install("channel", function (first, ...others) {
+  addChannels(first);
+  for (let i = 0; i < others.length; i++) addChannels(others[i]);
 });
 install("access", function (users, names) { grant(access, "access", users, names); });
 install("role", function (users, names) { grant(role, "role", users, names); });
