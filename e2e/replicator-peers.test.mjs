@@ -7,8 +7,8 @@ import { readFileSync } from 'node:fs';
 import { createServer, request as send } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Crooked } from './crooked.mjs';
 import { Server } from './server.mjs';
 
@@ -200,9 +200,16 @@ test('name and password are sent, and never shown', async (t) => {
   assert.ok(!JSON.stringify(body).includes('word@') && !JSON.stringify(body).includes('a word'));
 });
 
-/** The real peer behind TLS, with a certificate of our own authority: both are for tests alone. */
+/** A file of those that `cargo test` makes: of an authority, and of a server that it vouches for. */
+function certificates(part) {
+  const folder = process.env.TIDEGATE_TEST_CERTIFICATES;
+  assert.ok(folder, 'TIDEGATE_TEST_CERTIFICATES: `cargo test -p tidegate-server --test e2e` makes certificates and sets it');
+  return join(folder, `${part}.pem`);
+}
+
+/** The real peer behind TLS. */
 async function secured(t) {
-  const file = (part) => readFileSync(new URL(`tls/${part}.pem`, import.meta.url));
+  const file = (part) => readFileSync(certificates(part));
   const server = createSecureServer({ key: file('key'), cert: file('certificate') }, (request, response) => {
     const { method, url, headers } = request;
     const forwarded = send(there.url + url, { method, headers }, (answer) => {
@@ -228,7 +235,7 @@ test('a peer behind TLS is believed if its authority is', async (t) => {
   const refused = await here.expect(500, 'POST', '/_replicate', { body });
   assert.match(refused.reason, /certificate/i);
   const setting = '/_node/_local/_config/replicator/ssl_trusted_certificates_file';
-  const path = fileURLToPath(new URL('tls/authority.pem', import.meta.url));
+  const path = certificates('authority');
   await here.expect(200, 'PUT', setting, { body: JSON.stringify(path), headers: { 'content-type': 'application/json' } });
   await here.expect(200, 'POST', '/_replicate', { body });
   await same([there, from], [here, to]);
