@@ -70,3 +70,36 @@ impl Gate {
         assert!(!waited.timed_out(), "{left} bytes are left");
     }
 }
+
+/// A way to a server that seems to know no multipart: nobody asks for it there.
+pub(crate) fn without_multipart(server: SocketAddr) -> SocketAddr {
+    const MULTIPART: &[u8] = b"accept: multipart/mixed";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // Ends with the process.
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let Ok(server) = TcpStream::connect(server) else { continue };
+            let (mut down, mut back) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || {
+                drop(std::io::copy(&mut down, &mut back));
+                drop(back.shutdown(Shutdown::Both));
+            });
+            thread::spawn(move || {
+                let (mut client, mut server, mut buffer) = (client, server, [0; 16 << 10]);
+                while let Ok(count @ 1..) = client.read(&mut buffer) {
+                    let sent = &buffer[..count];
+                    let place = sent.windows(MULTIPART.len()).position(|some| some.eq_ignore_ascii_case(MULTIPART));
+                    let sent = place.map_or(sent.to_vec(), |at| {
+                        [&sent[..at], b"accept: application/json", &sent[at + MULTIPART.len()..]].concat()
+                    });
+                    if server.write_all(&sent).is_err() {
+                        break;
+                    }
+                }
+                drop(server.shutdown(Shutdown::Write));
+            });
+        }
+    });
+    address
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     fixture::{World, everything, fill, get, login},
-    gate::Gate,
+    gate::{Gate, without_multipart},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -58,6 +58,17 @@ fn a_couchdb_is_imported_whole() {
     assert_eq!(rows.last().unwrap(), &last);
     assert_eq!(everything(&world, &target, "notes"), everything(&world, &source, "notes"));
     insta::assert_snapshot!(transcript);
+}
+
+/// PouchDB's servers, for one.
+#[test]
+fn a_source_that_knows_no_multipart_is_imported_whole() {
+    let mut world = World::new();
+    let (source, target) = (world.server("source"), world.server("target"));
+    fill(&source.couch().unwrap(), "notes");
+    let url = format!("http://{}", without_multipart(source.address("couch").unwrap()));
+    world.run(Some(&target), &format!("import couchdb {url} --db notes")).well();
+    assert_eq!(everything(&world, &target, "notes"), everything(&world, &source, "notes"));
 }
 
 fn fill_many(client: &Client) {

@@ -1,15 +1,17 @@
 //! Revisions with attachments, one by one: what the source sends as a part of `multipart/mixed` is, byte for byte, what
-//! the target takes as `multipart/related`, so it is passed on as it comes.
+//! the target takes as `multipart/related`, so it is passed on as it comes. Sources that know no multipart, such as
+//! PouchDB's servers, send attachments within the document.
 
 use super::{
     Text,
     perform::{Sides, kind_of, plain},
+    wire::Found,
 };
-use crate::cli::client::{Refusal, segment};
+use crate::cli::client::{Refusal, read, segment};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures_core::Stream;
-use reqwest::{Body, Method};
+use reqwest::{Body, Method, Response};
 use serde_json::{json, value::RawValue};
 use std::{
     io,
@@ -62,9 +64,11 @@ async fn one_after(sides: &Sides, (id, rev): (&DocId, &Rev), known: &[String]) -
     }
     let request = sides.source.client.request(Method::GET, &path).header("accept", "multipart/mixed");
     let response = sides.source.client.send(request).await?;
-    let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
-    let boundary = content_type.map(Boundary::from_content_type).transpose()?;
-    let scanner = Scanner::new(&boundary.context("the source sends no multipart")?);
+    let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !content_type.starts_with("multipart/mixed") {
+        return inline(sides, (id, rev), &path, response).await;
+    }
+    let scanner = Scanner::new(&Boundary::from_content_type(content_type)?);
     let mut parts = Parts { response, scanner };
     let mut outcomes = Vec::new();
     while let Some(content_type) = parts.next_part().await? {
@@ -74,6 +78,34 @@ async fn one_after(sides: &Sides, (id, rev): (&DocId, &Rev), known: &[String]) -
             let text = parts.text().await?;
             outcomes.extend(loaded(id, &text).map(Transferred::Loaded));
         }
+    }
+    Ok(outcomes)
+}
+
+/// The same from an answer in JSON, asked for once more if attachments belong to it.
+async fn inline(
+    sides: &Sides,
+    (id, rev): (&DocId, &Rev),
+    path: &str,
+    answer: Response,
+) -> Result<Vec<Transferred<Text>>> {
+    let mut text = read(answer).await?;
+    if memchr::memmem::find(&text, b"\"_attachments\"").is_some() {
+        let request = sides.source.client.request(Method::GET, &format!("{path}&attachments=true"));
+        text = read(sides.source.client.send(request.header("accept", "application/json")).await?).await?;
+    }
+    let rows: Vec<Found<'_>> = serde_json::from_slice(&text).context("the source sends neither multipart nor JSON")?;
+    let mut outcomes = Vec::new();
+    for document in rows.iter().filter_map(|row| row.ok) {
+        outcomes.push(match plain(id, document) {
+            Some(document) => Transferred::Loaded(document),
+            None => {
+                let path = format!("{}/{}?new_edits=false", sides.target.path, id_path(id));
+                let request = sides.target.client.request(Method::PUT, &path).header("accept", "application/json");
+                let request = request.header("content-type", "application/json").body(document.get().to_owned());
+                outcome((id, rev), sides.target.client.send(request).await)?
+            }
+        });
     }
     Ok(outcomes)
 }
@@ -103,9 +135,14 @@ async fn pass_on(
     let path = format!("{}/{}?new_edits=false", sides.target.path, id_path(id));
     let request = sides.target.client.request(Method::PUT, &path).header("content-type", content_type);
     let request = request.header("accept", "application/json").body(Body::wrap_stream(Pieces(received)));
-    let (read, written) = tokio::join!(parts.pump(pieces), sides.target.client.send(request));
+    let (pumped, written) = tokio::join!(parts.pump(pieces), sides.target.client.send(request));
     // What the target says of half a revision is of no interest.
-    read?;
+    pumped?;
+    outcome((id, rev), written)
+}
+
+/// What the target made of a revision.
+fn outcome((id, rev): (&DocId, &Rev), written: Result<Response>) -> Result<Transferred<Text>> {
     let refusal = match written {
         Ok(_) => return Ok(Transferred::Written),
         Err(error) => error.downcast::<Refusal>()?,
@@ -121,7 +158,7 @@ async fn pass_on(
 
 /// The parts of an answer, as they come.
 struct Parts {
-    response: reqwest::Response,
+    response: Response,
     scanner: Scanner,
 }
 
