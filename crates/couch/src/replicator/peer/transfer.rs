@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, header};
 use hyper::body::Incoming;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use std::collections::VecDeque;
 use tidegate_http::{
     media::MediaType,
@@ -47,12 +47,6 @@ enum Delivered {
 enum Attempt {
     Moved(Vec<Moved<Bytes>>),
     MissingStub(String),
-}
-
-/// The answer to a `PUT`.
-#[derive(Deserialize)]
-struct Taken {
-    ok: bool,
 }
 
 /// Where revisions come from, and where they go.
@@ -108,7 +102,7 @@ impl Way<'_> {
     fn ask(self, revs: &[Rev], ancestors: &[Rev]) -> Ask {
         let list = |revs: &[Rev]| {
             let texts: Vec<String> = revs.iter().map(Rev::to_string).collect();
-            serde_json::Value::from(texts).to_string()
+            Value::from(texts).to_string()
         };
         let ask = Ask::get(document_path(self.transfer.id.as_str())).query("revs", "true").query("latest", "true");
         let ask = ask.query("open_revs", list(revs));
@@ -219,9 +213,14 @@ impl Way<'_> {
 
 /// Whether the target says that it took the revision: only who says so has stored it.
 async fn check_taken(answer: Answer) -> Result<(), Failure> {
-    let taken: Taken = parse(&answer.whole(REFUSAL_BYTES_MAX).await?)?;
+    let said: Value = parse(&answer.whole(REFUSAL_BYTES_MAX).await?)?;
     let doubt = || Failure::new(FailureKind::Transient, "the target does not say that it took the revision");
-    if taken.ok { Ok(()) } else { Err(doubt()) }
+    if is_yes(&said) { Ok(()) } else { Err(doubt()) }
+}
+
+/// PouchDB's servers answer as `_bulk_docs` does: what was refused, which is nothing.
+fn is_yes(said: &Value) -> bool {
+    said.get("ok") == Some(&Value::Bool(true)) || said.as_array().is_some_and(Vec::is_empty)
 }
 
 /// Which answer belongs to which wanted revision. Later leaves come in place of the revisions they follow.
@@ -345,6 +344,17 @@ mod tests {
         check("1-a 1-b", "2-x 1-b", "1-a 1-b");
         check("1-a", "2-x 2-y", "1-a 1-a");
         check("1-a 2-x", "2-x", "2-x");
+    }
+
+    #[test]
+    fn only_who_says_so_has_taken_a_revision() {
+        let check = |said: &str, expected| assert_eq!(is_yes(&serde_json::from_str(said).unwrap()), expected, "{said}");
+        check(r#"{"ok":true,"id":"a","rev":"1-a"}"#, true);
+        check("[]", true);
+        check(r#"[{"id":"a","error":"forbidden"}]"#, false);
+        check(r#"{"ok":false}"#, false);
+        check("{}", false);
+        check("null", false);
     }
 
     #[test]
