@@ -150,7 +150,7 @@ fn figures(cx: &Context, route: &NodeRoute) -> Answer {
 /// The figures that this server keeps, under the names CouchDB gives them.
 fn stats(cx: &Context, observed: &Observed, path: &[String]) -> Answer {
     let counter = |value: u64, what: &str| json!({ "value": value, "type": "counter", "desc": what });
-    let storage = cx.engine.storage_stats();
+    let (storage, hashings) = (cx.engine.storage_stats(), cx.engine.hashings());
     let counters = |counts: &BTreeMap<String, u64>, what: &str| -> Map<String, Value> {
         counts.iter().map(|(name, count)| (name.clone(), counter(*count, what))).collect()
     };
@@ -162,6 +162,8 @@ fn stats(cx: &Context, observed: &Observed, path: &[String]) -> Answer {
             "httpd": { "requests": counter(requests, "number of HTTP requests") },
             "httpd_request_methods": methods,
             "httpd_status_codes": statuses,
+            "password_hashing_fast": counter(hashings.fast, "fast hashes of passwords"),
+            "password_hashing_slow": counter(hashings.slow, "slow hashes of passwords"),
             "commits": counter(storage.commits, "number of commits performed"),
         },
         "fsync": { "count": counter(storage.log_syncs, "number of fsync calls") },

@@ -45,7 +45,7 @@ pub use engine::{Engine, Identity, Layout, Options, Party};
 pub use error::{Absence, Error};
 pub use feed::Feed;
 pub use limits::Limits;
-pub use logins::{Credentials, Login, LoginForm};
+pub use logins::{Credentials, Hashings, Login, LoginForm};
 pub use offline::Offline;
 pub use partition::{Partition, check as check_partition};
 pub use principals::{

@@ -3,7 +3,10 @@
 use crate::{Caller, Engine, Error, config::Auth, engine::Party, users::Records};
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Instant, SystemTime},
 };
 use tidegate_access::{
@@ -66,12 +69,23 @@ pub(crate) enum Acquaintance {
     Recognised,
 }
 
+/// How often passwords were hashed since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hashings {
+    /// To recognise, or to remember, what was recognised lately.
+    pub fast: u64,
+    /// To check a password that wasn't recognised.
+    pub slow: u64,
+}
+
 /// What is remembered of logins.
 pub(crate) struct Logins {
     verified: Mutex<Verified>,
     pub(crate) throttle: Mutex<Throttle>,
     hashing: Semaphore,
     waiting: Semaphore,
+    fast: AtomicU64,
+    slow: AtomicU64,
     pub(crate) records: Records,
 }
 
@@ -86,6 +100,8 @@ impl Logins {
             throttle: Mutex::new(Throttle::new(ThrottleOptions::default())),
             hashing: Semaphore::new(HASHED_AT_ONCE),
             waiting: Semaphore::new(HASHES_WAITING_MAX),
+            fast: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
             records: Records::default(),
         }
     }
@@ -254,6 +270,8 @@ impl Engine {
         let known =
             |account: &Account| lock(&logins.verified).knows(&account.name, form.password, &account.password, now);
         let is_known = account.as_ref().is_some_and(known);
+        let hashed = if is_known { &logins.fast } else { &logins.slow };
+        hashed.fetch_add(1, Relaxed);
         let matches = is_known || self.matches(auth, account.as_ref(), form.password).await?;
         let is_factored = account.as_ref().is_some_and(|account| has_factor(account, form.token, (self.inner.clock)()));
         if !matches || !is_factored {
@@ -262,6 +280,7 @@ impl Engine {
         }
         let account = account.ok_or(Error::BadCredentials)?;
         if !is_known {
+            logins.fast.fetch_add(1, Relaxed);
             lock(&logins.verified).remember(account.name.clone(), form.password, &account.password, now);
             self.inner.strengthen(auth, &account, form.password).await;
         }
@@ -273,6 +292,12 @@ impl Engine {
         let (hashing, password) = (auth.hashing.clone(), password.to_owned());
         let stored = account.map(|account| account.password.clone());
         Ok(self.inner.logins.slowly(move || hashing.verify(stored.as_ref(), &password)).await??)
+    }
+
+    /// How often passwords were hashed since the start.
+    pub fn hashings(&self) -> Hashings {
+        let logins = &self.inner.logins;
+        Hashings { fast: logins.fast.load(Relaxed), slow: logins.slow.load(Relaxed) }
     }
 
     /// Who has this name: an administrator of the configuration, or a user with a document.

@@ -144,3 +144,19 @@ fn contents(folder: &Path) -> Vec<Vec<u8>> {
 fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
 }
+
+/// What is right is hashed slowly once, what is wrong each time.
+#[test]
+fn slow_hashes_are_counted() {
+    let site = Site::start("");
+    let slow = || {
+        let text = site.ask(Who::Root, "GET /_node/_local/_stats/couchdb/password_hashing_slow", "").text();
+        text.split_once("\"value\":").unwrap().1.split(['}', ',']).next().unwrap().trim().parse::<u64>().unwrap()
+    };
+    let costs = |password: &str| {
+        let before = slow();
+        log_in(&site, &[], "eve", password);
+        slow() - before
+    };
+    assert_eq!(["no", "no", "eve", "eve", "eve", "no"].map(costs), [1, 1, 1, 0, 0, 1]);
+}
