@@ -85,6 +85,14 @@ fn gone() -> Error {
 }
 
 impl Reach {
+    /// When it was found out, as a sequence.
+    pub(crate) fn at(&self) -> Seq {
+        match self {
+            Self::Everything => Seq::ZERO,
+            Self::Channels(known) => known.standing.at,
+        }
+    }
+
     /// The channels that are seen; `None` for one who sees everything anyway.
     pub(crate) fn access(&self) -> Option<&Access> {
         match self {

@@ -12,6 +12,8 @@ use tidegate_types::{Channel, Principal, Rev, Seq};
 /// Rows of a channel that are read at once, at the most and at the least.
 const PAGE_MAX: usize = 1_000;
 const PAGE_MIN: usize = 8;
+/// Snapshots taken until none is older than what is known of the user.
+const SIGHTS_MAX: usize = 100;
 /// Changes in memory that are looked at in one go.
 const RECENT_MAX: usize = 512;
 
@@ -162,9 +164,8 @@ impl ChannelFeed {
 
     /// What the channels' indexes say.
     async fn walk(&mut self, limit: usize) -> Result<Vec<Told>, Error> {
-        let sight = self.db.sight().await?;
+        let (sight, until) = self.sight().await?;
         let access = sight.access_within(self.interest.channels.as_deref());
-        let until = sight.reader.info().await?.update_seq;
         let losses = if self.interest.losses { Losses::Told } else { Losses::Untold };
         let mut walk = Walk::new(&access, self.position, until, losses);
         let page = (2 * limit / walk.width().max(1)).clamp(PAGE_MIN, PAGE_MAX);
@@ -202,8 +203,23 @@ impl ChannelFeed {
         if position.trigger.is_none() {
             self.feed.skip_to(position.seq);
         }
-        self.known = Some(Known { reach: sight.access, access });
+        // What is in memory goes on from where the walk ended. A page of it is no end: losses may be left to tell.
+        let is_over = position >= Position::at(until);
+        self.known = is_over.then_some(Known { reach: sight.access, access });
         Ok(told.into())
+    }
+
+    /// A snapshot with its latest sequence, and what the caller may see at it. What was granted or lost only later must
+    /// not be known of: it would count for what was seen before.
+    async fn sight(&self) -> Result<(Sight, Seq), Error> {
+        for _ in 0..SIGHTS_MAX {
+            let sight = self.db.sight().await?;
+            let until = sight.reader.info().await?.update_seq;
+            if sight.access.at() <= until {
+                return Ok((sight, until));
+            }
+        }
+        Err(Error::Overloaded)
     }
 
     /// Where the change of the user itself is to be told, if it is.

@@ -93,7 +93,7 @@ pub(crate) fn put(
     keys: Keys,
     edit: &Edit,
     (seq, parent): (Seq, Option<Seq>),
-    former: Option<&Former>,
+    (former, moves): (Option<&Former>, bool),
     draft: &mut Draft<'_>,
 ) -> Result<(), Stop> {
     if !draft.channels {
@@ -111,7 +111,7 @@ pub(crate) fn put(
     grants.sort_unstable();
     grants.dedup();
     let mut left = read(keys, parent, draft)?.channels;
-    left.extend(former.into_iter().flat_map(|former| former.channels().iter().cloned()));
+    left.extend(former.into_iter().filter(|_| moves).flat_map(|former| former.channels().iter().cloned()));
     left.sort_unstable();
     left.dedup();
     left.retain(|channel| channels.binary_search(channel).is_err());

@@ -173,7 +173,9 @@ fn apply(
         Merge::Ancestors => forget_content(keys, edit, draft)?,
         Merge::New => {
             let parent = path.get(1).and_then(|parent| record.tree.get(parent)?.body.stored());
-            assignment::put(keys, edit, (seq, parent), former.as_ref(), draft)?;
+            // Beside the winner, it moves the document nowhere.
+            let moves = record.tree.winner().is_some_and(|winner| winner.rev == rev);
+            assignment::put(keys, edit, (seq, parent), (former.as_ref(), moves), draft)?;
             put_body(keys, edit, &rev, seq, draft)?;
         }
     }
