@@ -1,7 +1,7 @@
 //! Operations on the server as a whole.
 
 use crate::{
-    Caller, Database, Error, Limits, Persistence, Sections,
+    Caller, Database, Error, Limits, Persistence, Sections, administrator,
     config::{Config, Live},
     global_changes,
     logins::Logins,
@@ -41,6 +41,7 @@ pub(crate) struct Inner {
     rules: Mutex<HashMap<[u8; 8], Arc<Rules>>>,
     pub(crate) party: Party,
     pub(crate) replicator_taken: Taken,
+    pub(crate) administrator_taken: administrator::Taken,
     databases_max: usize,
     identity: Identity,
     pub(crate) clock: fn() -> SystemTime,
@@ -108,6 +109,7 @@ impl Engine {
             rules,
             party,
             replicator_taken,
+            administrator_taken: administrator::Taken::default(),
             databases_max,
             identity,
             clock,
@@ -221,6 +223,18 @@ impl Engine {
             self.check_admin(caller)?;
         }
         Ok(self.inner.store.names().await?)
+    }
+
+    /// Whether there is a database of this name, for those who may say so to anybody.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn has_database(&self, name: &DbName) -> Result<bool, Error> {
+        match self.inner.store.database(name).await.map_err(Error::from) {
+            Ok(_) => Ok(true),
+            Err(Error::NoDatabase(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a database.

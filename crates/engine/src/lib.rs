@@ -5,6 +5,7 @@
 //! read and write that database, and there is no other way to get one. Operations on the server ask for the caller
 //! itself. Data goes in and out plain: no HTTP, no wire format, nothing serialised.
 
+mod administrator;
 mod attachments;
 mod auth_design;
 mod caller;
@@ -33,6 +34,7 @@ mod users;
 mod validators;
 mod write;
 
+pub use administrator::Administrator;
 pub use attachments::{AttachmentReader, AttachmentUpload, StagedAttachment};
 pub use caller::Caller;
 pub use config::{

@@ -33,6 +33,16 @@ pub struct Decoder {
     fed: bool,
 }
 
+/// Compresses a whole text, fast rather than small.
+///
+/// # Errors
+/// None in practice: the output is memory.
+pub fn pack(text: &[u8]) -> Result<Bytes, GzipError> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 4), Compression::fast());
+    encoder.write_all(text).map_err(GzipError)?;
+    encoder.finish().map(Bytes::from).map_err(GzipError)
+}
+
 impl Default for Encoder {
     fn default() -> Self {
         Self { inner: GzEncoder::new(Vec::new(), Compression::new(LEVEL)) }

@@ -20,6 +20,7 @@ pub(crate) struct Config {
     pub(crate) couch: Address,
     pub(crate) tls: Option<KeyPair>,
     pub(crate) metrics: Address,
+    pub(crate) gateway: Gateway,
     pub(crate) admins: Admins,
     pub(crate) cors: CorsFile,
     pub(crate) limits: LimitsFile,
@@ -27,6 +28,31 @@ pub(crate) struct Config {
     pub(crate) realm: Option<String>,
     /// CouchDB's sections and keys, as they stand below `[config]`.
     pub(crate) sections: Entries,
+}
+
+/// Sync Gateway's listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gateway {
+    pub(crate) listen: Address,
+    pub(crate) admin: Address,
+    pub(crate) door: AdminDoor,
+    pub(crate) profile: Profile,
+}
+
+/// Who gets in on the admin listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AdminDoor {
+    /// Everybody who reaches it.
+    Open,
+    /// Administrators, by their passwords.
+    Passwords,
+}
+
+/// As which version of Sync Gateway the listeners speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Two,
+    Four,
 }
 
 /// Values by section and key.
@@ -70,12 +96,15 @@ pub(crate) struct Addresses {
     /// Metrics for Prometheus: an address, or `off` [default: 127.0.0.1:4986]
     #[arg(long, value_name = "ADDRESS", env = "TIDEGATE_METRICS")]
     metrics: Option<Address>,
-    /// Sync Gateway's public protocol: not in this version, so only `off`
-    #[arg(long, value_name = "off", env = "TIDEGATE_GATEWAY")]
+    /// Sync Gateway's public protocol: an address, or `off` [default: 127.0.0.1:4984]
+    #[arg(long, value_name = "ADDRESS", env = "TIDEGATE_GATEWAY")]
     gateway: Option<Address>,
-    /// Sync Gateway's admin protocol: not in this version, so only `off`
-    #[arg(long, value_name = "off", env = "TIDEGATE_ADMIN")]
+    /// Sync Gateway's admin protocol: an address, or `off` [default: 127.0.0.1:4985]
+    #[arg(long, value_name = "ADDRESS", env = "TIDEGATE_ADMIN")]
     admin: Option<Address>,
+    /// As which version of Sync Gateway: 2 or 4 [default: 4]
+    #[arg(long, value_name = "2|4", env = "TIDEGATE_PROFILE")]
+    profile: Option<Profile>,
     /// beanstalkd's protocol: not in this version, so only `off`
     #[arg(long, value_name = "off", env = "TIDEGATE_JOBS")]
     jobs: Option<Address>,
@@ -102,6 +131,7 @@ struct File {
     data: Option<PathBuf>,
     couch: CouchFile,
     metrics: MetricsFile,
+    gateway: GatewayFile,
     admins: BTreeMap<String, String>,
     cors: CorsFile,
     limits: LimitsFile,
@@ -129,6 +159,17 @@ struct TlsFile {
 #[serde(deny_unknown_fields, default)]
 struct MetricsFile {
     listen: Option<Address>,
+}
+
+/// `[gateway]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct GatewayFile {
+    listen: Option<Address>,
+    admin: Option<Address>,
+    profile: Option<u64>,
+    /// Whether the admin listener asks nobody for a password.
+    open_admin: bool,
 }
 
 /// `[cors]`: which web pages may call.
@@ -206,7 +247,10 @@ impl Config {
         let cors = CorsFile { origins: vec!["loopback".to_owned()], credentials: true };
         let file = File { data: Some(data), cors, log, ..File::default() };
         let config = Self::merge(file, None, addresses, Admins::Open)?;
-        for (name, address) in [("couch", config.couch), ("metrics", config.metrics)] {
+        let Gateway { listen, admin, .. } = config.gateway;
+        for (name, address) in
+            [("couch", config.couch), ("metrics", config.metrics), ("gateway", listen), ("admin", admin)]
+        {
             ensure!(
                 address.is_loopback(),
                 "`dev` lets everybody in, so --{name} must be on loopback; use `tidegate serve` to be reached from elsewhere"
@@ -238,6 +282,7 @@ impl Config {
             tls: addresses.tls(file.couch.tls)?,
             couch: addresses.couch.or(file.couch.listen).unwrap_or(Address::loopback(5984)),
             metrics: addresses.metrics.or(file.metrics.listen).unwrap_or(Address::loopback(4986)),
+            gateway: addresses.gateway(&file.gateway, &admins)?,
             admins,
             cors: file.cors,
             limits: file.limits,
@@ -263,13 +308,33 @@ impl Addresses {
 
     /// Refuses addresses of listeners that this version hasn't got.
     fn check_later(&self) -> Result<()> {
-        for (name, address) in [("gateway", self.gateway), ("admin", self.admin), ("jobs", self.jobs)] {
-            ensure!(
-                matches!(address, None | Some(Address::Off)),
-                "--{name}: this version has no such listener yet; leave the flag out or say `off`"
-            );
-        }
+        ensure!(
+            matches!(self.jobs, None | Some(Address::Off)),
+            "--jobs: this version has no such listener yet; leave the flag out or say `off`"
+        );
         Ok(())
+    }
+
+    /// Sync Gateway's listeners, of which the one for administrators lets nobody from elsewhere in without a password.
+    fn gateway(&self, file: &GatewayFile, admins: &Admins) -> Result<Gateway> {
+        let admin = self.admin.or(file.admin).unwrap_or(Address::loopback(4985));
+        let door = match admins {
+            Admins::Open => AdminDoor::Open,
+            Admins::Named(_) if file.open_admin => AdminDoor::Open,
+            Admins::Named(_) => AdminDoor::Passwords,
+        };
+        ensure!(
+            door == AdminDoor::Passwords || admin.is_loopback(),
+            "the admin listener is open to all who reach it, so it must be on loopback; leave out open_admin in [gateway], \
+             and administrators log in by the passwords in [admins]"
+        );
+        let profile = match (self.profile, file.profile) {
+            (Some(profile), _) => profile,
+            (None, None) => Profile::Four,
+            (None, Some(number)) => number.to_string().parse().map_err(anyhow::Error::msg)?,
+        };
+        let listen = self.gateway.or(file.listen).unwrap_or(Address::loopback(4984));
+        Ok(Gateway { listen, admin, door, profile })
     }
 }
 
@@ -282,6 +347,18 @@ impl Address {
         match self {
             Self::Off => true,
             Self::At(address) => address.ip().is_loopback(),
+        }
+    }
+}
+
+impl FromStr for Profile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "2" => Ok(Self::Two),
+            "4" => Ok(Self::Four),
+            _ => Err(format!("there is no profile {text}: it is 2 or 4")),
         }
     }
 }
@@ -349,6 +426,22 @@ mod tests {
         assert!(tls("key = \"b\"", &flags(None)).unwrap_err().to_string().contains("no certificate"));
         assert!(tls("", &flags(Some("c"))).unwrap_err().to_string().contains("no key"));
         check("[couch.tls]\ncertificate = \"a\"\n", &["line 2", "unknown field", "certificate"]);
+    }
+
+    #[test]
+    fn the_admin_listener_is_open_on_loopback_only() {
+        let gateway = |text: &str, admins: &Admins| {
+            let file: File = toml::from_str(&format!("data = \"x\"\n[gateway]\n{text}")).unwrap();
+            Addresses::default().gateway(&file.gateway, admins).map(|gateway| gateway.door)
+        };
+        let named = Admins::Named(BTreeMap::from([("admin".to_owned(), "password".to_owned())]));
+        assert_eq!(gateway("", &Admins::Open).unwrap(), AdminDoor::Open);
+        assert_eq!(gateway("", &named).unwrap(), AdminDoor::Passwords);
+        assert_eq!(gateway("open_admin = true", &named).unwrap(), AdminDoor::Open);
+        assert_eq!(gateway("admin = \"0.0.0.0:4985\"", &named).unwrap(), AdminDoor::Passwords);
+        let refused = gateway("admin = \"0.0.0.0:4985\"\nopen_admin = true", &named).unwrap_err();
+        assert!(refused.to_string().contains("loopback"));
+        assert!(gateway("profile = 3", &named).unwrap_err().to_string().contains("2 or 4"));
     }
 
     #[test]

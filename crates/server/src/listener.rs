@@ -5,10 +5,9 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
-use tidegate_couch::refusal;
 use tidegate_http::{
     Arrival, Body, Transport,
-    connection::{self, ConnectionError, Options},
+    connection::{self, ConnectionError, Options, Refusal},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -49,6 +48,8 @@ pub(crate) struct Listener {
     socket: TcpListener,
     pub(crate) address: SocketAddr,
     tls: Option<TlsAcceptor>,
+    /// In its dialect's words.
+    refusal: Refusal,
 }
 
 /// What becomes of a connection.
@@ -62,10 +63,10 @@ enum Seat {
 type Running = Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>;
 
 impl Listener {
-    pub(crate) async fn bind(address: SocketAddr, tls: Option<TlsAcceptor>) -> Result<Self> {
+    pub(crate) async fn bind(address: SocketAddr, tls: Option<TlsAcceptor>, refusal: Refusal) -> Result<Self> {
         let socket = TcpListener::bind(address).await.with_context(|| format!("could not listen on {address}"))?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, tls })
+        Ok(Self { socket, address, tls, refusal })
     }
 
     /// `http` or `https`.
@@ -79,7 +80,7 @@ impl Listener {
         A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let options = Arc::new(connections.options());
+        let options = Arc::new(connections.options(self.refusal));
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
         loop {
             let accepted = tokio::select! {
@@ -140,7 +141,7 @@ impl Listener {
 }
 
 impl Connections {
-    fn options(&self) -> Options {
+    fn options(&self, refusal: Refusal) -> Options {
         Options {
             header_timeout: self.header_timeout,
             head_bytes_max: HEAD_BYTES_MAX,

@@ -5,6 +5,7 @@
 mod cli;
 mod clock;
 mod config;
+mod gateway;
 mod identity;
 mod limits;
 mod listener;

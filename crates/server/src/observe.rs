@@ -11,7 +11,6 @@ use std::{
     },
     time::Instant,
 };
-use tidegate_couch::Couch;
 use tidegate_http::Body;
 use tracing::Instrument;
 
@@ -64,14 +63,18 @@ impl Observer {
         Self { metrics, next: Arc::new(AtomicU64::new(rand::random())) }
     }
 
-    /// Has a request answered, and sees what comes of it.
-    pub(crate) async fn call(self, couch: Couch, request: Request<Incoming>) -> Response<Body> {
+    /// Has a request answered by `answer`, and sees what comes of it.
+    pub(crate) async fn call<A, F>(self, answer: A, request: Request<Incoming>) -> Response<Body>
+    where
+        A: FnOnce(Request<Incoming>) -> F,
+        F: Future<Output = Response<Body>>,
+    {
         let started = Instant::now();
         let id = RequestId::given(request.headers());
         let id = id.unwrap_or_else(|| RequestId::Made(self.next.fetch_add(1, Ordering::Relaxed)));
         let method = request.method().clone();
         let span = tracing::info_span!("request", %id, %method, path = request.uri().path());
-        let mut response = couch.call(request).instrument(span.clone()).await;
+        let mut response = answer(request).instrument(span.clone()).await;
         let (status, took) = (response.status(), started.elapsed());
         self.metrics.count(&method, status, took);
         let took_us = took.as_micros();

@@ -3,6 +3,7 @@
 use crate::{
     clock,
     config::{Address, Admins, Config, Supervision},
+    gateway,
     identity, limits,
     listener::{Connections, Listener},
     logging,
@@ -59,17 +60,23 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
     let mut lines = Vec::new();
     let listeners = TaskTracker::new();
     if let Address::At(address) = config.couch {
-        let listener = Listener::bind(address, tls).await?;
+        let listener = Listener::bind(address, tls, tidegate_couch::refusal).await?;
         lines.push(format!("couch    {}://{}", listener.scheme(), listener.address));
         let observe = metrics.observe(&engine);
         let settings = settings(&config, observe);
         let couch = Couch::new(engine.clone(), settings, connections.tasks.clone(), draining.clone());
         let observer = Observer::new(metrics.clone());
-        let answer = move |request| observer.clone().call(couch.clone(), request);
+        let answer = move |request| {
+            let couch = couch.clone();
+            observer.clone().call(move |request| async move { couch.call(request).await }, request)
+        };
         drop(listeners.spawn(listener.run(connections.clone(), answer)));
     }
+    for side in gateway::sides(&config, &engine) {
+        lines.push(side.start((&engine, &metrics), &connections, &listeners).await?);
+    }
     if let Address::At(address) = config.metrics {
-        let listener = Listener::bind(address, None).await?;
+        let listener = Listener::bind(address, None, tidegate_couch::refusal).await?;
         // Not those of the others: whoever watches must get in when everybody does.
         let connections = Connections { places: Arc::new(Semaphore::new(METRICS_CONNECTIONS)), ..connections.clone() };
         lines.push(format!("metrics  http://{}/metrics", listener.address));
@@ -120,7 +127,7 @@ fn settings(config: &Config, observe: Observe) -> Settings {
 }
 
 /// Bodies that are read into memory as a whole are smaller than those that are streamed.
-const READ_BYTES_MAX: u64 = 192 << 20;
+pub(crate) const READ_BYTES_MAX: u64 = 192 << 20;
 
 /// Connections to the metrics listener.
 const METRICS_CONNECTIONS: usize = 128;
@@ -129,6 +136,9 @@ const METRICS_CONNECTIONS: usize = 128;
 fn warn_of_plain(config: &Config) {
     if config.tls.is_none() && !config.couch.is_loopback() {
         tracing::warn!("the server is reached from elsewhere without TLS; set [couch.tls], or let a proxy do it");
+    }
+    if !config.gateway.listen.is_loopback() || !config.gateway.admin.is_loopback() {
+        tracing::warn!("[gateway] is reached from elsewhere without TLS; let a proxy do it");
     }
 }
 

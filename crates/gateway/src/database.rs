@@ -1,0 +1,62 @@
+//! Endpoints of a database as a whole.
+
+use crate::{
+    context::{Answer, Context, json_value},
+    error::Error,
+    route::Keyspace,
+    service::{Port, is_system},
+};
+use http::StatusCode;
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use tidegate_engine::{Database, Layout};
+use tidegate_http::respond;
+use tidegate_types::DbName;
+
+pub(crate) async fn create(cx: &Context, keyspace: &Keyspace, body: Incoming) -> Answer {
+    let name = &keyspace.text;
+    if cx.shared.port == Port::Public {
+        let exists = cx.engine.has_database(&keyspace.database()?).await?;
+        return Err(if exists {
+            Error::new(StatusCode::PRECONDITION_FAILED, "Database already exists")
+        } else {
+            Error::new(StatusCode::FORBIDDEN, "Creating a DB over the public API is unsupported")
+        });
+    }
+    let text = cx.read_json(body).await?;
+    let config: Value = if text.is_empty() { json!({}) } else { serde_json::from_slice(&text)? };
+    if !config.is_object() {
+        return Err(Error::bad_json("the configuration of a database is an object"));
+    }
+    let parsed = name.parse::<DbName>().ok().filter(|name| !is_system(name));
+    let illegal = || Error::bad_request(format!("1 errors:\n400 Illegal database name: {name}"));
+    cx.engine.create_database(&cx.caller, &parsed.ok_or_else(illegal)?, Layout::Whole).await?;
+    Ok(respond::empty(StatusCode::CREATED))
+}
+
+pub(crate) async fn delete(cx: &Context, name: &DbName) -> Answer {
+    cx.engine.delete_database(&cx.caller, name).await?;
+    Ok(json_value(StatusCode::OK, &json!({})))
+}
+
+pub(crate) async fn info(cx: &Context, db: &Database) -> Answer {
+    let info = db.info().await?;
+    let seq = info.update_seq.get();
+    let body = json!({
+        "db_name": db.name().as_str(),
+        "update_seq": seq,
+        "committed_update_seq": seq,
+        "instance_start_time": cx.started_us(db).await?,
+        "compact_running": info.compacting,
+        "purge_seq": 0,
+        "disk_format_version": 0,
+        "state": "Online",
+    });
+    Ok(json_value(StatusCode::OK, &body))
+}
+
+/// Every write is durable before it is answered: there is nothing left to commit.
+pub(crate) async fn ensure_full_commit(cx: &Context, db: &Database) -> Answer {
+    let body = json!({ "instance_start_time": cx.started_us(db).await?, "ok": true });
+    Ok(json_value(StatusCode::CREATED, &body))
+}

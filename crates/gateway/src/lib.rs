@@ -1,0 +1,15 @@
+//! Sync Gateway's REST dialect over the engine, on two listeners: the public one for users, the admin one.
+//!
+//! [`Gateway`] is the service of one listener, a [`Port`]. A request becomes a `Route` (which path is meant, and which
+//! methods it knows on this port), a handler answers it from the engine, and `error` words every failure as Sync Gateway
+//! does. Texts and statuses follow `spec/gateway.md`; a [`Profile`] is how they looked in one of its versions.
+
+mod context;
+mod database;
+mod error;
+mod route;
+mod server;
+mod service;
+
+pub use error::refusal;
+pub use service::{Door, Gateway, Port, Profile, Settings};

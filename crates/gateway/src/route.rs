@@ -1,0 +1,394 @@
+//! Which path means what, and which methods it knows on which port. Matching is on the raw path, where `%2F` is part of
+//! a name and `/` isn't.
+//!
+//! Source: `spec/gateway.md` 2.
+
+use crate::{error::Error, service::Port};
+use tidegate_http::path::{Plus, Segments};
+use tidegate_types::{DocId, DocKind};
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Server(ServerRoute),
+    /// A keyspace as the path writes it, and what of it.
+    Database(Keyspace, DatabaseRoute),
+}
+
+/// A path understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parsed {
+    pub(crate) route: Route,
+    /// Whether the path ends with a slash where it should, and doesn't where it shouldn't.
+    pub(crate) slash: Slash,
+}
+
+/// Whether a path has the slash at its end that its route has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slash {
+    Right,
+    /// It is missing.
+    Missing,
+    /// There is one too many.
+    Surplus,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerRoute {
+    Welcome,
+    Ping,
+    AllDbs,
+    Config,
+    Status,
+    Logging,
+    Expvar,
+    Metrics,
+    Stats,
+    /// Sync Gateway has it; Tidegate hasn't, or not yet.
+    Later,
+}
+
+/// `db`, `db.collection` or `db.scope.collection`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Keyspace {
+    pub(crate) text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DatabaseRoute {
+    Database,
+    AllDocs,
+    BulkDocs,
+    BulkGet,
+    Changes,
+    RevsDiff,
+    EnsureFullCommit,
+    Session,
+    Document(DocId),
+    Attachment(DocId, String),
+    Local(DocId),
+    Design(DocId),
+    View(DocId, String),
+    Config,
+    SyncFunction,
+    ImportFilter,
+    Online,
+    Offline,
+    Resync,
+    Compact,
+    Flush,
+    Repair,
+    Purge,
+    Raw(DocId),
+    RevTree(DocId),
+    DumpChannel(String),
+    Users,
+    User(String),
+    /// All sessions of a user.
+    UserSessions(String),
+    UserSession(String, String),
+    Roles,
+    Role(String),
+    /// A session by its id.
+    SessionOf(String),
+    /// Sync Gateway has it; Tidegate hasn't, or not yet.
+    Later,
+}
+
+const GET: &[&str] = &["GET", "HEAD"];
+const POST: &[&str] = &["POST"];
+const GET_POST: &[&str] = &["GET", "HEAD", "POST"];
+const GET_PUT: &[&str] = &["GET", "HEAD", "PUT"];
+const GET_PUT_POST: &[&str] = &["GET", "HEAD", "PUT", "POST"];
+const GET_PUT_DELETE: &[&str] = &["GET", "HEAD", "PUT", "DELETE"];
+const DELETE: &[&str] = &["DELETE"];
+const ALL: &[&str] = &["GET", "HEAD", "PUT", "POST", "DELETE"];
+/// The port doesn't have it.
+const NONE: &[&str] = &[];
+
+/// What this path names.
+///
+/// # Errors
+/// It names nothing, or can't be read.
+pub(crate) fn parse(path: &str) -> Result<Parsed, Error> {
+    let segments = Segments::parse(path)?;
+    let texts: Vec<&str> = segments.iter().map(|segment| segment.text()).collect();
+    let Some((first, rest)) = texts.split_first() else {
+        return Ok(Parsed { route: Route::Server(ServerRoute::Welcome), slash: Slash::Right });
+    };
+    if let Some(route) = server_route(first, rest) {
+        return Ok(Parsed { route: Route::Server(route), slash: slash(segments.trailing_slash(), false) });
+    }
+    if first.is_empty() || first.starts_with('_') {
+        return Err(Error::unknown_url());
+    }
+    let keyspace = Keyspace { text: (*first).to_owned() };
+    let (route, has_slash) = match rest {
+        [] => (DatabaseRoute::Database, true),
+        [name, rest @ ..] if name.starts_with('_') => special_route(name, rest, &segments)?,
+        [id, ..] => (document_route(id, &segments)?, false),
+    };
+    let is_attachment = matches!(route, DatabaseRoute::Attachment(..));
+    let slash = if is_attachment { Slash::Right } else { slash(segments.trailing_slash(), has_slash) };
+    Ok(Parsed { route: Route::Database(keyspace, route), slash })
+}
+
+fn slash(is_there: bool, is_wanted: bool) -> Slash {
+    match (is_there, is_wanted) {
+        (true, false) => Slash::Surplus,
+        (false, true) => Slash::Missing,
+        (true, true) | (false, false) => Slash::Right,
+    }
+}
+
+fn server_route(name: &str, rest: &[&str]) -> Option<ServerRoute> {
+    Some(match (name, rest) {
+        ("_ping", []) => ServerRoute::Ping,
+        ("_all_dbs", []) => ServerRoute::AllDbs,
+        ("_config", []) => ServerRoute::Config,
+        ("_status", []) => ServerRoute::Status,
+        ("_logging", []) => ServerRoute::Logging,
+        ("_expvar", []) => ServerRoute::Expvar,
+        ("metrics" | "_metrics", []) => ServerRoute::Metrics,
+        ("_stats", []) => ServerRoute::Stats,
+        ("_heap" | "_sgcollect_info" | "_cluster_info" | "_cluster_compat_version" | "_post_upgrade", [])
+        | ("_profile" | "_debug" | "_cluster_compat_version" | "_rosmar", _) => ServerRoute::Later,
+        _ => return None,
+    })
+}
+
+/// What begins with an underscore, and whether its path ends with a slash.
+fn special_route(name: &str, rest: &[&str], segments: &Segments<'_>) -> Result<(DatabaseRoute, bool), Error> {
+    use DatabaseRoute as R;
+    if let [] = rest
+        && let Some(route) = plain_special(name)
+    {
+        let is_list = matches!(route, R::Users | R::Roles);
+        return Ok((route, is_list));
+    }
+    let route = match (name, rest) {
+        ("_local", [_]) => R::Local(id_from(segments, "_local/")?),
+        ("_design", [_]) => R::Design(id_from(segments, "_design/")?),
+        ("_design", [design, "_view", view]) => R::View(doc_id(&format!("_design/{design}"))?, (*view).to_owned()),
+        ("_raw", [id]) => R::Raw(doc_id(id)?),
+        ("_revtree", [id]) => R::RevTree(doc_id(id)?),
+        ("_dumpchannel", [channel]) => R::DumpChannel((*channel).to_owned()),
+        ("_config", ["sync"]) => R::SyncFunction,
+        ("_config", ["import_filter"]) => R::ImportFilter,
+        ("_user", [name]) => R::User((*name).to_owned()),
+        ("_user", [name, "_session"]) => R::UserSessions((*name).to_owned()),
+        ("_user", [name, "_session", id]) => R::UserSession((*name).to_owned(), (*id).to_owned()),
+        ("_role", [name]) => R::Role((*name).to_owned()),
+        ("_session", [id]) => R::SessionOf((*id).to_owned()),
+        ("_user" | "_role", [_, "_access_history", ..])
+        | ("_config", ["audit" | "functions", ..])
+        | ("_replication" | "_replicationStatus" | "_view" | "_dump" | "_function" | "_channel_history", _) => R::Later,
+        _ => return Err(Error::unknown_url()),
+    };
+    Ok((route, false))
+}
+
+fn plain_special(name: &str) -> Option<DatabaseRoute> {
+    use DatabaseRoute as R;
+    Some(match name {
+        "_all_docs" => R::AllDocs,
+        "_bulk_docs" => R::BulkDocs,
+        "_bulk_get" => R::BulkGet,
+        "_changes" => R::Changes,
+        "_revs_diff" => R::RevsDiff,
+        "_ensure_full_commit" => R::EnsureFullCommit,
+        "_session" => R::Session,
+        "_config" => R::Config,
+        "_online" => R::Online,
+        "_offline" => R::Offline,
+        "_resync" => R::Resync,
+        "_compact" => R::Compact,
+        "_flush" => R::Flush,
+        "_repair" => R::Repair,
+        "_purge" => R::Purge,
+        "_user" => R::Users,
+        "_role" => R::Roles,
+        "_replication" | "_replicationStatus" | "_blipsync" | "_oidc" | "_oidc_challenge" | "_oidc_callback"
+        | "_oidc_refresh" | "_facebook" | "_google" | "_attachment_migration" | "_metadata_migration"
+        | "_index_init" => R::Later,
+        _ => return None,
+    })
+}
+
+fn document_route(id: &str, segments: &Segments<'_>) -> Result<DatabaseRoute, Error> {
+    let id = doc_id(id)?;
+    match segments.join_from(2, Plus::Literal) {
+        None => Ok(DatabaseRoute::Document(id)),
+        // Of a document with a slash behind it, the document is meant.
+        Some(name) if name.is_empty() => Ok(DatabaseRoute::Document(id)),
+        Some(name) => Ok(DatabaseRoute::Attachment(id, name.into_owned())),
+    }
+}
+
+fn doc_id(text: &str) -> Result<DocId, Error> {
+    let id: DocId = text.parse().map_err(|_illegal| Error::bad_request("Invalid doc ID"))?;
+    match id.kind() {
+        DocKind::Plain | DocKind::Design | DocKind::Local => Ok(id),
+    }
+}
+
+fn id_from(segments: &Segments<'_>, start: &str) -> Result<DocId, Error> {
+    let name = segments.get(2).map(|segment| segment.text().to_owned()).unwrap_or_default();
+    doc_id(&format!("{start}{name}"))
+}
+
+impl Route {
+    /// The methods it knows on this port; none if the port doesn't have it.
+    pub(crate) fn methods(&self, port: Port) -> &'static [&'static str] {
+        match (self, port) {
+            (Self::Server(route), Port::Admin) => route.methods_of_admin(),
+            (Self::Server(ServerRoute::Welcome | ServerRoute::Ping), Port::Public) => GET,
+            (Self::Server(_), Port::Public) => NONE,
+            (Self::Database(_, route), Port::Admin) => route.methods_of_admin(),
+            (Self::Database(_, route), Port::Public) => route.methods_of_public(),
+        }
+    }
+}
+
+impl ServerRoute {
+    fn methods_of_admin(self) -> &'static [&'static str] {
+        match self {
+            Self::Welcome | Self::Ping | Self::AllDbs | Self::Status | Self::Expvar | Self::Metrics | Self::Stats => GET,
+            Self::Config => GET_PUT,
+            Self::Logging => GET_PUT_POST,
+            Self::Later => ALL,
+        }
+    }
+}
+
+impl DatabaseRoute {
+    fn methods_of_admin(&self) -> &'static [&'static str] {
+        match self {
+            Self::Database => ALL,
+            Self::AllDocs | Self::Changes | Self::Resync | Self::Compact | Self::Users | Self::Roles => GET_POST,
+            Self::BulkDocs
+            | Self::BulkGet
+            | Self::RevsDiff
+            | Self::EnsureFullCommit
+            | Self::Online
+            | Self::Offline
+            | Self::Flush
+            | Self::Repair
+            | Self::Purge => POST,
+            Self::Session => GET_POST,
+            Self::Document(_)
+            | Self::Attachment(..)
+            | Self::Local(_)
+            | Self::Design(_)
+            | Self::SyncFunction
+            | Self::ImportFilter
+            | Self::User(_)
+            | Self::Role(_) => GET_PUT_DELETE,
+            Self::View(..) | Self::Raw(_) | Self::RevTree(_) | Self::DumpChannel(_) => GET,
+            Self::Config => GET_PUT_POST,
+            Self::UserSessions(_) | Self::UserSession(..) => DELETE,
+            Self::SessionOf(_) => &["GET", "HEAD", "DELETE"],
+            Self::Later => ALL,
+        }
+    }
+
+    fn methods_of_public(&self) -> &'static [&'static str] {
+        match self {
+            Self::Database => &["GET", "HEAD", "PUT", "POST"],
+            Self::Session => &["GET", "HEAD", "POST", "DELETE"],
+            Self::AllDocs
+            | Self::BulkDocs
+            | Self::BulkGet
+            | Self::Changes
+            | Self::RevsDiff
+            | Self::EnsureFullCommit
+            | Self::Document(_)
+            | Self::Attachment(..)
+            | Self::Local(_)
+            | Self::Design(_)
+            | Self::View(..)
+            | Self::Later => self.methods_of_admin(),
+            Self::Config
+            | Self::SyncFunction
+            | Self::ImportFilter
+            | Self::Online
+            | Self::Offline
+            | Self::Resync
+            | Self::Compact
+            | Self::Flush
+            | Self::Repair
+            | Self::Purge
+            | Self::Raw(_)
+            | Self::RevTree(_)
+            | Self::DumpChannel(_)
+            | Self::Users
+            | Self::User(_)
+            | Self::UserSessions(_)
+            | Self::UserSession(..)
+            | Self::Roles
+            | Self::Role(_)
+            | Self::SessionOf(_) => NONE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, expected: &str) {
+        let shown = match parse(path) {
+            Err(error) => format!("{} {}", error.status.as_u16(), error.reason),
+            Ok(Parsed { route: Route::Server(route), slash }) => format!("{route:?} {slash:?}"),
+            Ok(Parsed { route: Route::Database(keyspace, route), slash }) => {
+                format!("{} {route:?} {slash:?}", keyspace.text)
+            }
+        };
+        assert_eq!(shown, expected, "{path}");
+    }
+
+    #[test]
+    fn the_server() {
+        check("/", "Welcome Right");
+        check("/_ping", "Ping Right");
+        check("/_all_dbs/", "AllDbs Surplus");
+        check("/_nothing", "404 unknown URL");
+        check("/_nothing/", "404 unknown URL");
+        check("//", "404 unknown URL");
+    }
+
+    #[test]
+    fn databases() {
+        check("/db", "db Database Missing");
+        check("/db/", "db Database Right");
+        check("/db.s.c/", "db.s.c Database Right");
+        check("/db/_all_docs/", "db AllDocs Surplus");
+        check("/db/_user", "db Users Missing");
+        check("/db/_user/", "db Users Right");
+        check("/db/_user/a/_session/x", "db UserSession(\"a\", \"x\") Right");
+        check("/db/_nothing", "404 unknown URL");
+        check("/db/_config/sync", "db SyncFunction Right");
+    }
+
+    #[test]
+    fn documents() {
+        check("/db/a", "db Document(DocId(\"a\")) Right");
+        check("/db/a/", "db Document(DocId(\"a\")) Surplus");
+        check("/db/a%2Fb+c", "db Document(DocId(\"a/b+c\")) Right");
+        check("/db/a/b/c", "db Attachment(DocId(\"a\"), \"b/c\") Right");
+        check("/db/_local/x", "db Local(DocId(\"_local/x\")) Right");
+        check("/db/_design/d/_view/v", "db View(DocId(\"_design/d\"), \"v\") Right");
+        check("/db/_design%2Fd", "404 unknown URL");
+    }
+
+    #[test]
+    fn the_public_port_has_no_admin_routes() {
+        let public = |path| parse(path).unwrap().route.methods(Port::Public);
+        for path in ["/_all_dbs", "/db/_config", "/db/_user/", "/db/_raw/a", "/db/_purge", "/_expvar"] {
+            assert_eq!(public(path), NONE, "{path}");
+        }
+        assert_eq!(public("/db/a"), GET_PUT_DELETE);
+        assert_eq!(parse("/db/_purge").unwrap().route.methods(Port::Admin), POST);
+    }
+}

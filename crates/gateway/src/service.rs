@@ -1,0 +1,325 @@
+//! The service of one listener: from a request to a response.
+
+use crate::{
+    context::{Answer, Context, Head},
+    database,
+    error::Error,
+    route::{self, DatabaseRoute, Keyspace, Parsed, Route, ServerRoute, Slash},
+    server,
+};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use std::{sync::Arc, time::Duration};
+use tidegate_engine::{Administrator, Caller, Credentials, Engine, Live};
+use tidegate_http::{Arrival, Body, gzip, negotiate::accepts_gzip, respond};
+use tidegate_types::DbName;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How a listener behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Bytes of a body that is read as a whole, however much the configuration allows.
+    pub read_bytes_max: u64,
+    /// The longest wait for more of a body.
+    pub body_timeout: Duration,
+    /// The fewest bytes of a body in a second.
+    pub body_rate_min: u64,
+    /// Feeds that may wait at the same time.
+    pub feeds_max: usize,
+    /// As which version of Sync Gateway it speaks.
+    pub profile: Profile,
+}
+
+/// As which version of Sync Gateway a listener speaks. They differ in presentation alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// 2.5.
+    Two,
+    /// 4.2.
+    Four,
+}
+
+/// Which of Sync Gateway's listeners this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// For users.
+    Public,
+    /// For administrators.
+    Admin,
+}
+
+/// Who gets in.
+#[derive(Clone)]
+pub enum Door {
+    /// The public port: users of the database asked for.
+    Users,
+    /// The admin port: everybody who reaches it. On loopback only.
+    Open(Administrator),
+    /// The admin port: administrators of the server, by their passwords.
+    Administrators,
+}
+
+/// Sync Gateway's dialect on one port. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    engine: Engine,
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    draining: CancellationToken,
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) port: Port,
+    door: Door,
+    pub(crate) feeds: Arc<Semaphore>,
+}
+
+/// JSON answers that are longer go out compressed to those who take them so.
+const PACKED_BYTES_MIN: usize = 1_000;
+
+impl Gateway {
+    /// The dialect over this engine, behind this door. Streamed responses run in `tasks`, and end when `draining` is
+    /// cancelled.
+    pub fn new(
+        engine: Engine,
+        door: Door,
+        settings: Settings,
+        tasks: TaskTracker,
+        draining: CancellationToken,
+    ) -> Self {
+        let feeds = Arc::new(Semaphore::new(settings.feeds_max));
+        let port = match door {
+            Door::Users => Port::Public,
+            Door::Open(_) | Door::Administrators => Port::Admin,
+        };
+        Self { engine, shared: Arc::new(Shared { settings, port, door, feeds }), tasks, draining }
+    }
+
+    /// Answers a request. Never fails: a failure is an answer, too.
+    pub async fn call(&self, request: Request<Incoming>) -> Response<Body> {
+        let arrival = Arrival::of(&request);
+        let (parts, body) = request.into_parts();
+        let head = Arc::new(Head { method: parts.method, uri: parts.uri, headers: parts.headers, arrival });
+        let response = self.answer(&head, body).await.unwrap_or_else(Error::into_response);
+        let mut response = packed(&head, response);
+        response.headers_mut().insert(header::SERVER, server::header(self.shared.settings.profile));
+        response
+    }
+
+    async fn answer(&self, request: &Arc<Head>, body: Incoming) -> Answer {
+        let live = self.engine.live();
+        let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        if target as u64 > live.uri_length_max {
+            return Err(Error::new(StatusCode::URI_TOO_LONG, "the request URI is too long"));
+        }
+        let Parsed { route, slash } = route::parse(request.uri.path())?;
+        let methods = route.methods(self.shared.port);
+        if methods.is_empty() {
+            return Err(Error::unknown_url());
+        }
+        if let Some(answer) = answered_by_route(request, methods, slash) {
+            return answer;
+        }
+        let caller = match self.authenticate(request).await {
+            Err(_) if is_for_anybody(&route) => self.engine.anonymous().caller,
+            caller => self.unless_unknown(&route, caller).await?,
+        };
+        let cx = self.context(live, caller, request);
+        match route {
+            Route::Server(route) => answer_server(&cx, route, body).await,
+            Route::Database(keyspace, route) => answer_database(&cx, &keyspace, route, body).await,
+        }
+    }
+
+    fn context(&self, live: Arc<Live>, caller: Caller, request: &Arc<Head>) -> Context {
+        Context {
+            engine: self.engine.clone(),
+            live,
+            caller,
+            request: Arc::clone(request),
+            shared: Arc::clone(&self.shared),
+            tasks: self.tasks.clone(),
+            draining: self.draining.clone(),
+        }
+    }
+
+    /// Who makes the request.
+    async fn authenticate(&self, request: &Head) -> Result<Caller, Error> {
+        match &self.shared.door {
+            Door::Open(administrator) => server::check_local(request).map(|()| administrator.caller()),
+            Door::Administrators => {
+                let caller = self.login(request).await?;
+                if caller.is_admin() { Ok(caller) } else { Err(challenged(Error::login_required())) }
+            }
+            // Users of databases are yet to come: nobody is one.
+            Door::Users if request.headers.contains_key(header::AUTHORIZATION) => {
+                Err(challenged(Error::invalid_login()))
+            }
+            Door::Users => Err(challenged(Error::login_required())),
+        }
+    }
+
+    async fn login(&self, request: &Head) -> Result<Caller, Error> {
+        let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+        let transport = match request.arrival.transport {
+            tidegate_http::Transport::Plain => tidegate_engine::Transport::Plain,
+            tidegate_http::Transport::Tls => tidegate_engine::Transport::Tls,
+        };
+        let credentials = Credentials { header: &header, peer: request.arrival.peer, transport };
+        match self.engine.authenticate(&credentials).await {
+            Ok(login) => Ok(login.caller),
+            Err(error) => Err(challenged(error.into())),
+        }
+    }
+
+    /// Version 2 tells that there is no such database before it asks who wants to know.
+    async fn unless_unknown(&self, route: &Route, caller: Result<Caller, Error>) -> Result<Caller, Error> {
+        if let (Profile::Two, Port::Public, Err(_), Route::Database(keyspace, _)) =
+            (self.shared.settings.profile, self.shared.port, &caller, route)
+        {
+            let name = keyspace.database()?;
+            if !self.engine.has_database(&name).await? {
+                return Err(Error::no_database(name.as_str()));
+            }
+        }
+        caller
+    }
+}
+
+/// Whether it is told to those who don't say who they are.
+fn is_for_anybody(route: &Route) -> bool {
+    matches!(route, Route::Server(ServerRoute::Welcome | ServerRoute::Ping))
+}
+
+fn challenged(error: Error) -> Error {
+    if error.status != StatusCode::UNAUTHORIZED {
+        return error;
+    }
+    error.with_header(header::WWW_AUTHENTICATE, "Basic realm=\"Couchbase Sync Gateway\"")
+}
+
+/// What needs no more than the route to be answered: which methods there are, and where the path is right.
+fn answered_by_route(request: &Head, methods: &[&str], slash: Slash) -> Option<Answer> {
+    let method = &request.method;
+    if method == Method::OPTIONS {
+        let mut response = respond::empty(StatusCode::NO_CONTENT);
+        let allowed = HeaderValue::try_from(methods.join(", "));
+        response.headers_mut().extend(allowed.map(|value| (header::ALLOW, value)));
+        return Some(Ok(response));
+    }
+    if !methods.contains(&method.as_str()) {
+        return Some(Err(Error::method_not_allowed(&methods.join(", "))));
+    }
+    // Others than readers would lose their bodies, or their methods, on the way.
+    let is_read = method == Method::GET || method == Method::HEAD;
+    let path = request.uri.path();
+    let right = match slash {
+        Slash::Missing if is_read => format!("{path}/"),
+        Slash::Surplus if is_read => path.trim_end_matches('/').to_owned(),
+        Slash::Missing | Slash::Surplus | Slash::Right => return None,
+    };
+    let right = request.uri.query().map_or_else(|| right.clone(), |query| format!("{right}?{query}"));
+    let mut response = respond::empty(StatusCode::MOVED_PERMANENTLY);
+    response.headers_mut().extend(HeaderValue::try_from(right).map(|value| (header::LOCATION, value)));
+    Some(Ok(response))
+}
+
+/// The response as it goes out: compressed where that pays and the client takes it.
+fn packed(request: &Head, mut response: Response<Body>) -> Response<Body> {
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    let is_packed = response.headers().contains_key(header::CONTENT_ENCODING);
+    let Body::Full(text) = response.body() else { return response };
+    if !is_json || is_packed || text.len() < PACKED_BYTES_MIN || !accepts_gzip(&request.headers) {
+        return response;
+    }
+    let Ok(packed) = gzip::pack(text) else { return response };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(packed.len()));
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    *response.body_mut() = Body::Full(packed);
+    response
+}
+
+/// Handlers are boxed: a request's future would have the size of the largest otherwise, and is moved about.
+async fn answer_server(cx: &Context, route: ServerRoute, _body: Incoming) -> Answer {
+    use ServerRoute as R;
+    match route {
+        R::Welcome => Ok(server::welcome(cx)),
+        R::Ping => Ok(server::ping()),
+        R::AllDbs => Box::pin(server::all_dbs(cx)).await,
+        R::Config | R::Status | R::Logging | R::Expvar | R::Metrics | R::Stats | R::Later => {
+            Err(Error::not_implemented())
+        }
+    }
+}
+
+async fn answer_database(cx: &Context, keyspace: &Keyspace, route: DatabaseRoute, body: Incoming) -> Answer {
+    use DatabaseRoute as R;
+    let method = cx.request.method.as_str();
+    if let (R::Database, "PUT") = (&route, method) {
+        return Box::pin(database::create(cx, keyspace, body)).await;
+    }
+    let name = keyspace.database()?;
+    if let (R::Database, "DELETE") = (&route, method) {
+        return Box::pin(database::delete(cx, &name)).await;
+    }
+    let db = cx.database(&name).await?;
+    keyspace.check_collection()?;
+    match (&route, method) {
+        (R::Database, "GET" | "HEAD") => Box::pin(database::info(cx, &db)).await,
+        (R::EnsureFullCommit, _) => Box::pin(database::ensure_full_commit(cx, &db)).await,
+        _ => Err(Error::not_implemented()),
+    }
+}
+
+impl Keyspace {
+    /// The database of the keyspace.
+    ///
+    /// # Errors
+    /// No database can have this name.
+    pub(crate) fn database(&self) -> Result<DbName, Error> {
+        let name = self.text.split('.').next().unwrap_or_default();
+        let parsed = name.parse::<DbName>();
+        parsed.ok().filter(|name| !is_system(name)).ok_or_else(|| Error::no_database(name))
+    }
+
+    /// Refuses other collections than the default one: a database has no others yet.
+    pub(crate) fn check_collection(&self) -> Result<(), Error> {
+        let mut parts = self.text.split('.').skip(1);
+        match (parts.next(), parts.next(), parts.next()) {
+            (None | Some("_default"), None | Some("_default"), None) => Ok(()),
+            _ => Err(Error::not_found(format!("keyspace {} not found", self.text))),
+        }
+    }
+}
+
+/// Whether the server keeps it for itself.
+pub(crate) fn is_system(name: &DbName) -> bool {
+    name.as_str().starts_with('_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keyspaces() {
+        let check = |text: &str, expected: Result<&str, &str>| {
+            let keyspace = Keyspace { text: text.to_owned() };
+            let found = keyspace.database().and_then(|name| keyspace.check_collection().map(|()| name.to_string()));
+            assert_eq!(found.map_err(|error| error.reason.into_owned()), expected.map(str::to_owned).map_err(str::to_owned));
+        };
+        check("db", Ok("db"));
+        check("db._default", Ok("db"));
+        check("db._default._default", Ok("db"));
+        check("db.c", Err("keyspace db.c not found"));
+        check("db.s.c", Err("keyspace db.s.c not found"));
+        check("db._default._default.x", Err("keyspace db._default._default.x not found"));
+        check("BAD", Err("no such database \"BAD\""));
+        check("_users", Err("no such database \"_users\""));
+    }
+}
