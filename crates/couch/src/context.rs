@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
+use tidegate_documents::Delivery;
 use tidegate_engine::{Caller, Database, Engine, Live};
 use tidegate_http::{
     Arrival, Body, BodyLimits, BodyReader,
@@ -109,6 +110,11 @@ impl Context {
             frame_timeout: settings.body_timeout,
             rate_min: settings.body_rate_min,
         }
+    }
+
+    /// How answers get to the client.
+    pub(crate) fn delivery(&self) -> Delivery<'_> {
+        Delivery { method: &self.request.method, tasks: &self.tasks, deadline: self.shared.settings.body_timeout }
     }
 
     /// The whole body, unpacked, within `max_http_request_size`.

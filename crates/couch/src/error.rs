@@ -5,10 +5,14 @@
 use crate::sequence::WireSeqError;
 use http::{HeaderValue, StatusCode, header};
 use std::borrow::Cow;
+use tidegate_documents::Fault;
 use tidegate_engine::{
     Absence, AccessError, Refusal, ScriptError, oidc::Error as OidcError, principal::Error as PrincipalError,
 };
-use tidegate_http::{ApiError, BodyError, multipart::MultipartError, path::PathError, query::QueryError};
+use tidegate_http::{
+    ApiError, BodyError, multipart::MultipartError, path::PathError, query::QueryError,
+    range::content_range_unsatisfied,
+};
 use tidegate_types::{DocIdError, RevError};
 
 /// A refusal on its way to the client.
@@ -72,6 +76,24 @@ impl Error {
     }
 }
 
+/// The refusal of ranges of which nothing is there.
+fn unsatisfiable(length: u64) -> Error {
+    let (status, reason) = (StatusCode::RANGE_NOT_SATISFIABLE, "Requested range not satisfiable");
+    let error = ApiError::new(status, "requested_range_not_satisfiable", reason);
+    match HeaderValue::try_from(content_range_unsatisfied(length)) {
+        Ok(value) => Error(error.with_header(header::CONTENT_RANGE, value)),
+        Err(_) => Error(error),
+    }
+}
+
+/// The refusal of a text that isn't one JSON object, as a document is.
+pub(crate) fn not_a_document(error: tidegate_json::Error) -> Error {
+    if matches!(error, tidegate_json::Error::NotAnObject { .. }) {
+        return Error::bad_request("Document must be a JSON object");
+    }
+    error.into()
+}
+
 /// The texts of [`Error::bad_request`] that the CouchDB suites look for.
 pub(crate) const INVALID_JSON: &str = "invalid UTF-8 JSON";
 
@@ -131,10 +153,12 @@ impl From<tidegate_engine::Error> for Error {
     }
 }
 
+const SEE_LOG: &str = "see the server's log";
+
 /// A failure of the server's own: the chain goes to the log, never to the client.
 pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
     tracing::error!(error, "a request failed");
-    Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", "see the server's log")
+    Error::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", SEE_LOG)
 }
 
 impl From<ScriptError> for Error {
@@ -163,6 +187,31 @@ impl From<AccessError> for Error {
             AccessError::BadRequest(reason) => Self::bad_request(reason),
             AccessError::NotFound(reason) => Self::not_found(reason),
             AccessError::Misconfigured(_) => internal(&error),
+        }
+    }
+}
+
+impl From<tidegate_documents::Error> for Error {
+    fn from(error: tidegate_documents::Error) -> Self {
+        use tidegate_documents::Error as E;
+        match error {
+            E::Engine(error) => error.into(),
+            E::Json(error) => error.into(),
+            E::Body(error) => error.into(),
+            E::Multipart(error) => error.into(),
+            E::Rev(error) => error.into(),
+            E::DocId(error) => error.into(),
+            E::Refused { fault, reason } => match fault {
+                Fault::Request => Self::bad_request(reason),
+                Fault::Inaccessible => Self::not_found(reason),
+                Fault::DocId => Self::illegal_docid(reason),
+                Fault::Special => Self::doc_validation(reason),
+                Fault::MediaType => Self::bad_content_type(reason),
+                // Source: `couch_httpd:error_info(md5_mismatch)`.
+                Fault::Digest => Self::new(StatusCode::BAD_REQUEST, "content_md5_mismatch", reason),
+            },
+            E::Unsatisfiable { length } => unsatisfiable(length),
+            E::Internal => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", SEE_LOG),
         }
     }
 }

@@ -2,11 +2,17 @@
 
 use crate::{error::Error, service::Shared};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
+use http::{HeaderMap, Method, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
+use tidegate_documents::Delivery;
 use tidegate_engine::{Caller, Database, Engine, Live};
-use tidegate_http::{Arrival, Body, BodyLimits, body::read_whole, query::Query, respond};
+use tidegate_http::{
+    Arrival, Body, BodyLimits, BodyReader,
+    body::{ContentCoding, read_whole},
+    query::Query,
+    respond,
+};
 use tidegate_types::DbName;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -32,6 +38,7 @@ pub(crate) struct Context {
 pub(crate) struct Head {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
+    pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
     pub(crate) arrival: Arrival,
 }
@@ -88,6 +95,22 @@ impl Context {
             ));
         }
         self.read(body).await
+    }
+
+    /// The body as it comes, unpacked if it says that it is packed.
+    pub(crate) fn stream(&self, body: Incoming) -> Result<BodyReader<Incoming>, Error> {
+        let coding = ContentCoding::of(&self.request.headers)?;
+        Ok(BodyReader::new(body, coding, self.stream_limits())?)
+    }
+
+    /// The body as it comes, packed as it may be.
+    pub(crate) fn stream_packed(&self, body: Incoming) -> Result<BodyReader<Incoming>, Error> {
+        Ok(BodyReader::new(body, ContentCoding::Identity, self.stream_limits())?)
+    }
+
+    /// How answers get to the client.
+    pub(crate) fn delivery(&self) -> Delivery<'_> {
+        Delivery { method: &self.request.method, tasks: &self.tasks, deadline: self.shared.settings.body_timeout }
     }
 
     /// When the database was made, as clients are told: microseconds since 1970.

@@ -6,8 +6,12 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use std::borrow::Cow;
+use tidegate_documents::Fault;
 use tidegate_engine::{Absence, AccessError, Refusal, ScriptError};
-use tidegate_http::{Body, BodyError, multipart::MultipartError, path::PathError, query::QueryError, respond};
+use tidegate_http::{
+    Body, BodyError, multipart::MultipartError, path::PathError, query::QueryError, range::content_range_unsatisfied,
+    respond,
+};
 use tidegate_json::write_string;
 use tidegate_types::{DocIdError, RevError};
 
@@ -129,10 +133,12 @@ pub fn refusal(status: StatusCode) -> Response<Body> {
     error.into_response()
 }
 
+const SEE_LOG: &str = "Internal error: see the server's log";
+
 /// A failure of the server's own: the chain goes to the log, never to the client.
 pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
     tracing::error!(error, "a request failed");
-    Error::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error: see the server's log")
+    Error::new(StatusCode::INTERNAL_SERVER_ERROR, SEE_LOG)
 }
 
 impl From<tidegate_engine::Error> for Error {
@@ -155,15 +161,37 @@ impl From<tidegate_engine::Error> for Error {
             E::NotFound(Absence::Deleted) => Self::not_found("deleted"),
             E::NotFound(Absence::Attachment) => Self::not_found("missing attachment"),
             E::Conflict => Self::conflict("Document revision conflict"),
-            E::MissingStub { name, .. } => {
-                Self::bad_request(format!("Missing digest in stub attachment \"{name}\""))
-            }
+            E::MissingStub { name, .. } => Self::bad_request(format!("Missing digest in stub attachment \"{name}\"")),
             E::DocumentTooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Document too large!"),
             E::AttachmentTooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Attachment too large"),
             E::BadGzip { .. } => Self::bad_request(error.to_string()),
             E::Overloaded | E::ReadOnly { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             E::StorageFull => Self::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
             E::Store(_) | E::Config(_) => internal(&error),
+        }
+    }
+}
+
+impl From<tidegate_documents::Error> for Error {
+    fn from(error: tidegate_documents::Error) -> Self {
+        use tidegate_documents::Error as E;
+        match error {
+            E::Engine(error) => error.into(),
+            E::Json(error) => error.into(),
+            E::Body(error) => error.into(),
+            E::Multipart(error) => error.into(),
+            E::Rev(error) => error.into(),
+            E::DocId(error) => error.into(),
+            E::Refused { fault, reason } => match fault {
+                Fault::Request | Fault::DocId | Fault::Special | Fault::Digest => Self::bad_request(reason),
+                Fault::Inaccessible => Self::not_found(reason),
+                Fault::MediaType => Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason),
+            },
+            E::Unsatisfiable { length } => {
+                Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "Requested range not satisfiable")
+                    .with_header(header::CONTENT_RANGE, &content_range_unsatisfied(length))
+            }
+            E::Internal => Self::new(StatusCode::INTERNAL_SERVER_ERROR, SEE_LOG),
         }
     }
 }
@@ -255,10 +283,10 @@ impl From<BodyError> for Error {
 
 impl From<MultipartError> for Error {
     fn from(error: MultipartError) -> Self {
-        match error {
-            MultipartError::Body(error) => error.into(),
-            error => Self::bad_request(error.to_string()),
+        if let MultipartError::Body(error) = error {
+            return error.into();
         }
+        Self::bad_request(error.to_string())
     }
 }
 

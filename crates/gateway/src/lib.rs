@@ -4,9 +4,14 @@
 //! methods it knows on this port), a handler answers it from the engine, and `error` words every failure as Sync Gateway
 //! does. Texts and statuses follow `spec/gateway.md`; a [`Profile`] is how they looked in one of its versions.
 
+mod changes;
 mod context;
 mod database;
+mod document;
 mod error;
+mod list;
+mod local;
+mod revisions;
 mod route;
 mod server;
 mod service;

@@ -160,7 +160,7 @@ fn server_route(name: &str, rest: &[&str]) -> Option<ServerRoute> {
 /// What begins with an underscore, and whether its path ends with a slash.
 fn special_route(name: &str, rest: &[&str], segments: &Segments<'_>) -> Result<(DatabaseRoute, bool), Error> {
     use DatabaseRoute as R;
-    if let [] = rest
+    if rest.is_empty()
         && let Some(route) = plain_special(name)
     {
         let is_list = matches!(route, R::Users | R::Roles);
@@ -208,8 +208,17 @@ fn plain_special(name: &str) -> Option<DatabaseRoute> {
         "_purge" => R::Purge,
         "_user" => R::Users,
         "_role" => R::Roles,
-        "_replication" | "_replicationStatus" | "_blipsync" | "_oidc" | "_oidc_challenge" | "_oidc_callback"
-        | "_oidc_refresh" | "_facebook" | "_google" | "_attachment_migration" | "_metadata_migration"
+        "_replication"
+        | "_replicationStatus"
+        | "_blipsync"
+        | "_oidc"
+        | "_oidc_challenge"
+        | "_oidc_callback"
+        | "_oidc_refresh"
+        | "_facebook"
+        | "_google"
+        | "_attachment_migration"
+        | "_metadata_migration"
         | "_index_init" => R::Later,
         _ => return None,
     })
@@ -253,7 +262,9 @@ impl Route {
 impl ServerRoute {
     fn methods_of_admin(self) -> &'static [&'static str] {
         match self {
-            Self::Welcome | Self::Ping | Self::AllDbs | Self::Status | Self::Expvar | Self::Metrics | Self::Stats => GET,
+            Self::Welcome | Self::Ping | Self::AllDbs | Self::Status | Self::Expvar | Self::Metrics | Self::Stats => {
+                GET
+            }
             Self::Config => GET_PUT,
             Self::Logging => GET_PUT_POST,
             Self::Later => ALL,

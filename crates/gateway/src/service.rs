@@ -1,18 +1,24 @@
 //! The service of one listener: from a request to a response.
 
 use crate::{
+    changes,
     context::{Answer, Context, Head},
-    database,
+    database, document,
     error::Error,
+    list, local, revisions,
     route::{self, DatabaseRoute, Keyspace, Parsed, Route, ServerRoute, Slash},
     server,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::{sync::Arc, time::Duration};
-use tidegate_engine::{Administrator, Caller, Credentials, Engine, Live};
-use tidegate_http::{Arrival, Body, gzip, negotiate::accepts_gzip, respond};
-use tidegate_types::DbName;
+use tidegate_engine::{Administrator, Caller, Credentials, Database, Engine, Live};
+use tidegate_http::{
+    Arrival, Body, gzip,
+    negotiate::{Accept, accepts_gzip},
+    respond,
+};
+use tidegate_types::{DbName, DocId};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -102,9 +108,15 @@ impl Gateway {
     pub async fn call(&self, request: Request<Incoming>) -> Response<Body> {
         let arrival = Arrival::of(&request);
         let (parts, body) = request.into_parts();
-        let head = Arc::new(Head { method: parts.method, uri: parts.uri, headers: parts.headers, arrival });
-        let response = self.answer(&head, body).await.unwrap_or_else(Error::into_response);
-        let mut response = packed(&head, response);
+        let head = Arc::new(Head {
+            method: parts.method,
+            uri: parts.uri,
+            version: parts.version,
+            headers: parts.headers,
+            arrival,
+        });
+        let answer = self.answer(&head, body).await.and_then(|response| accepted(&head, response));
+        let mut response = packed(&head, answer.unwrap_or_else(Error::into_response));
         response.headers_mut().insert(header::SERVER, server::header(self.shared.settings.profile));
         response
     }
@@ -227,12 +239,24 @@ fn answered_by_route(request: &Head, methods: &[&str], slash: Slash) -> Option<A
     Some(Ok(response))
 }
 
+/// The response, if the client takes what it reads.
+fn accepted(request: &Head, response: Response<Body>) -> Answer {
+    let is_read = request.method == Method::GET || request.method == Method::HEAD;
+    if is_read && is_json(&response) && !Accept::of(&request.headers).accepts("application/json") {
+        return Err(Error::new(StatusCode::NOT_ACCEPTABLE, "only application/json available"));
+    }
+    Ok(response)
+}
+
+fn is_json(response: &Response<Body>) -> bool {
+    response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json")
+}
+
 /// The response as it goes out: compressed where that pays and the client takes it.
 fn packed(request: &Head, mut response: Response<Body>) -> Response<Body> {
-    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json");
     let is_packed = response.headers().contains_key(header::CONTENT_ENCODING);
     let Body::Full(text) = response.body() else { return response };
-    if !is_json || is_packed || text.len() < PACKED_BYTES_MIN || !accepts_gzip(&request.headers) {
+    if !is_json(&response) || is_packed || text.len() < PACKED_BYTES_MIN || !accepts_gzip(&request.headers) {
         return response;
     }
     let Ok(packed) = gzip::pack(text) else { return response };
@@ -270,9 +294,47 @@ async fn answer_database(cx: &Context, keyspace: &Keyspace, route: DatabaseRoute
     let db = cx.database(&name).await?;
     keyspace.check_collection()?;
     match (&route, method) {
-        (R::Database, "GET" | "HEAD") => Box::pin(database::info(cx, &db)).await,
+        (R::Database, "POST") => Box::pin(document::write::post(cx, &db, body)).await,
+        (R::Database, _) => Box::pin(database::info(cx, &db)).await,
         (R::EnsureFullCommit, _) => Box::pin(database::ensure_full_commit(cx, &db)).await,
+        (R::Document(id), _) => answer_document(cx, &db, id, body).await,
+        (R::Attachment(id, name), _) => answer_attachment(cx, &db, (id, name), body).await,
+        (R::Local(id), _) => answer_local(cx, &db, id, body).await,
+        (R::AllDocs, "POST") => Box::pin(list::post(cx, &db, body)).await,
+        (R::AllDocs, _) => Box::pin(list::get(cx, &db)).await,
+        (R::Changes, "POST") => Box::pin(changes::post(cx, &db, body)).await,
+        (R::Changes, _) => Box::pin(changes::get(cx, &db)).await,
+        (R::BulkDocs, _) => Box::pin(document::bulk_docs::post(cx, &db, body)).await,
+        (R::BulkGet, _) => Box::pin(document::bulk_get::post(cx, &db, body)).await,
+        (R::RevsDiff, _) => Box::pin(revisions::revs_diff(cx, &db, body)).await,
+        (R::Purge, _) => Box::pin(revisions::purge(cx, &db, body)).await,
+        (R::Raw(id), _) => Box::pin(revisions::raw(cx, &db, id)).await,
+        (R::RevTree(id), _) => Box::pin(revisions::rev_tree(&db, id)).await,
         _ => Err(Error::not_implemented()),
+    }
+}
+
+async fn answer_document(cx: &Context, db: &Database, id: &DocId, body: Incoming) -> Answer {
+    match cx.request.method.as_str() {
+        "PUT" => Box::pin(document::write::put(cx, db, id, body)).await,
+        "DELETE" => Box::pin(document::write::delete(cx, db, id)).await,
+        _ => Box::pin(document::read::get(cx, db, id)).await,
+    }
+}
+
+async fn answer_attachment(cx: &Context, db: &Database, (id, name): (&DocId, &str), body: Incoming) -> Answer {
+    match cx.request.method.as_str() {
+        "PUT" => Box::pin(document::attachment::put(cx, db, id, name, body)).await,
+        "DELETE" => Box::pin(document::attachment::delete(cx, db, id, name)).await,
+        _ => Box::pin(document::attachment::get(cx, db, id, name)).await,
+    }
+}
+
+async fn answer_local(cx: &Context, db: &Database, id: &DocId, body: Incoming) -> Answer {
+    match cx.request.method.as_str() {
+        "PUT" => Box::pin(local::put(cx, db, id, body)).await,
+        "DELETE" => Box::pin(local::delete(cx, db, id)).await,
+        _ => Box::pin(local::get(db, id)).await,
     }
 }
 
@@ -311,7 +373,10 @@ mod tests {
         let check = |text: &str, expected: Result<&str, &str>| {
             let keyspace = Keyspace { text: text.to_owned() };
             let found = keyspace.database().and_then(|name| keyspace.check_collection().map(|()| name.to_string()));
-            assert_eq!(found.map_err(|error| error.reason.into_owned()), expected.map(str::to_owned).map_err(str::to_owned));
+            assert_eq!(
+                found.map_err(|error| error.reason.into_owned()),
+                expected.map(str::to_owned).map_err(str::to_owned)
+            );
         };
         check("db", Ok("db"));
         check("db._default", Ok("db"));

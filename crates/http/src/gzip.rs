@@ -59,6 +59,15 @@ impl Encoder {
         Ok(Bytes::from(std::mem::take(self.inner.get_mut())))
     }
 
+    /// Takes a chunk; returns all that is needed to read it.
+    ///
+    /// # Errors
+    /// None in practice: the output is memory.
+    pub fn push_now(&mut self, chunk: &[u8]) -> Result<Bytes, GzipError> {
+        self.inner.write_all(chunk).and_then(|()| self.inner.flush()).map_err(GzipError)?;
+        Ok(Bytes::from(std::mem::take(self.inner.get_mut())))
+    }
+
     /// Returns the rest.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ pub mod path;
 pub mod query;
 pub mod range;
 pub mod respond;
+pub mod upgrade;
 
 pub use arrival::{Arrival, Transport};
 pub use body::{BodyError, BodyLimits, BodyReader};

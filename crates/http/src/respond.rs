@@ -14,6 +14,7 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use crate::feed::{Feed, FeedBody};
+use crate::upgrade::Takeover;
 
 /// The body of every response.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub enum Body {
     Pulled(PulledBody),
     /// Made now and then, for hours; see [`feed`].
     Feed(FeedBody),
+    /// Nothing: the connection stops being HTTP; see [`crate::upgrade`].
+    Upgrade(Takeover),
 }
 
 /// Makes a body piece by piece, as fast as the client takes it: no task, no queue. Dropped when the client goes.
@@ -183,7 +186,7 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match &mut *self {
-            Self::Empty => Poll::Ready(None),
+            Self::Empty | Self::Upgrade(_) => Poll::Ready(None),
             Self::Full(content) => {
                 let content = std::mem::take(content);
                 *self = Self::Empty;
@@ -200,7 +203,7 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Empty => true,
+            Self::Empty | Self::Upgrade(_) => true,
             Self::Full(content) => content.is_empty(),
             Self::Stream(stream) => stream.done,
             Self::Pulled(pulled) => pulled.next.is_none(),
@@ -210,7 +213,7 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
+            Self::Empty | Self::Upgrade(_) => SizeHint::with_exact(0),
             Self::Full(content) => SizeHint::with_exact(content.len() as u64),
             Self::Stream(_) | Self::Pulled(_) | Self::Feed(_) => SizeHint::default(),
         }

@@ -81,7 +81,7 @@ impl From<Ending> for ExitCode {
 enum Command {
     /// Start a server to develop against: loopback only, everybody is an administrator.
     #[command(after_help = "Examples:\n  tidegate dev\n  tidegate dev --data /tmp/trial --couch 127.0.0.1:15984\n  \
-                            tidegate dev --couch 127.0.0.1:0 --metrics off")]
+                            tidegate dev --couch 127.0.0.1:0 --metrics off --gateway off --admin off")]
     Dev(Dev),
     /// Start a server for production, as a configuration file says.
     #[command(after_help = "Examples:\n  tidegate serve --config /etc/tidegate.toml\n  \

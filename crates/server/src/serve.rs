@@ -3,8 +3,7 @@
 use crate::{
     clock,
     config::{Address, Admins, Config, Supervision},
-    gateway,
-    identity, limits,
+    gateway, identity, limits,
     listener::{Connections, Listener},
     logging,
     metrics::Metrics,

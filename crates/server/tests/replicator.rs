@@ -44,7 +44,16 @@ impl Server {
         );
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-        command.arg("serve").arg("--config").arg(config).args(["--couch", "127.0.0.1:0", "--metrics", "off"]);
+        command.arg("serve").arg("--config").arg(config).args([
+            "--couch",
+            "127.0.0.1:0",
+            "--metrics",
+            "off",
+            "--gateway",
+            "off",
+            "--admin",
+            "off",
+        ]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let printed: Vec<String> = lines.take_while(|line| line != "ready").collect();

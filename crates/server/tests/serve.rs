@@ -11,7 +11,7 @@ use std::{
 use tidegate_testkit::http::Client;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
-const ADDRESSES: [&str; 4] = ["--couch", "127.0.0.1:0", "--metrics", "off"];
+const ADDRESSES: [&str; 8] = ["--couch", "127.0.0.1:0", "--metrics", "off", "--gateway", "off", "--admin", "off"];
 
 /// A running server, killed at the end of its test.
 struct Server(Child);

@@ -184,7 +184,9 @@ fn it_does_not_start_with_a_certificate_that_cannot_be_used() {
     let (files, pair) = (Files::new(), new_pair());
     let refused = |arguments: &[String]| {
         let mut command = Command::new(BINARY);
-        command.args(["dev", "--couch", "127.0.0.1:0", "--metrics", "off", "--data"]).arg(files.path("data"));
+        command
+            .args(["dev", "--couch", "127.0.0.1:0", "--metrics", "off", "--gateway", "off", "--admin", "off", "--data"])
+            .arg(files.path("data"));
         let output = command.args(arguments).output().unwrap();
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
@@ -215,7 +217,20 @@ struct Serve {
 impl Serve {
     fn start(config: &Path) -> Self {
         let mut command = Command::new(BINARY);
-        command.args(["serve", "--couch", "127.0.0.1:0", "--metrics", "off", "--config"]).arg(config);
+        command
+            .args([
+                "serve",
+                "--couch",
+                "127.0.0.1:0",
+                "--metrics",
+                "off",
+                "--gateway",
+                "off",
+                "--admin",
+                "off",
+                "--config",
+            ])
+            .arg(config);
         let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
         let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
         let address = lines.next().unwrap().unwrap().split("https://").nth(1).unwrap().parse().unwrap();

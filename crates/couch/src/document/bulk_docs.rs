@@ -3,19 +3,20 @@
 //! The text is read once, and a document's members stay where they are in it until the store copies them.
 
 use super::{
-    parse::{ParsedDocument, from_scanned, local_id, not_a_document},
-    request::Edits,
-    staging::{contents, discard, is_refusal, stage, to_its_end},
+    special::rules,
     write::{check_revs, write_saved},
 };
 use crate::{
     context::{Answer, Context, json},
-    error::Error,
+    error::{Error, not_a_document},
     local::{self, LocalWrite},
 };
 use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::Incoming;
+use tidegate_documents::{
+    Edits, ParsedDocument, contents, discard, from_scanned, is_refusal, local_id, stage, to_its_end,
+};
 use tidegate_engine::{Database, Write, Written};
 use tidegate_json::{Document as Scanned, Limits, Members, write_string};
 use tidegate_types::{DocId, Rev};
@@ -69,7 +70,7 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
     let has_attachments = batch.entries.iter().any(Entry::has_attachments);
     let rows = if has_attachments {
         let db = db.clone();
-        to_its_end(cx, async move { run(&db, batch).await }).await?
+        to_its_end(&cx.tasks, async move { run(&db, batch).await }).await?
     } else {
         run(db, batch).await?
     };
@@ -139,7 +140,7 @@ fn parse_entry(cx: &Context, text: &Bytes, (raw, scanned): (&[u8], Scanned<'_>))
         let write = local::parse(&id, raw, None)?;
         return Ok(Entry::Local(id, write));
     }
-    let mut document = from_scanned(text, scanned)?;
+    let mut document = from_scanned(text, scanned, rules)?;
     let id = match document.id.take() {
         Some(id) => id,
         None => cx.new_uuid().parse()?,

@@ -4,11 +4,8 @@
 
 use super::{
     open_revs::ERROR_TYPE,
-    parse::parse_revs,
-    pieces::{CHUNKS_MAX, Cut, Pieces},
     read::JSON,
-    related::{Related, following, new_boundary},
-    render::{self, Options},
+    render::{self, Options, following},
     request,
 };
 use crate::{
@@ -16,21 +13,15 @@ use crate::{
     error::Error,
 };
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 use hyper::body::Incoming;
-use std::time::Duration;
-use tidegate_engine::{Absence, Database, Document, OpenRev, OpenRevs};
-use tidegate_http::{
-    multipart::Writer,
-    negotiate::Accept,
-    query::Query,
-    respond::{self, Sender},
+use tidegate_documents::{
+    Attachments, Error as DocumentsError, Pieces, Related, RowSource, new_boundary, parse_rev, parse_revs, respond_rows,
 };
+use tidegate_engine::{Absence, Database, Document, OpenRev, OpenRevs};
+use tidegate_http::{multipart::Writer, negotiate::Accept, query::Query};
 use tidegate_json::{Limits, Members, read_string, write_string};
 use tidegate_types::{DocId, Rev};
-
-/// Text that is gathered before it is sent.
-const FILL_BYTES: u64 = 64 << 10;
 
 /// One entry of the request.
 struct Wanted {
@@ -71,22 +62,10 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
     let options = request::options(&query);
     let options = if parts.is_some() { following(&options) } else { options };
     let (db, latest) = (db.clone(), request::is_true(&query, "latest"));
-    let mut rows = Rows { db, wanted: wanted.into_iter(), latest, options, parts, first: true };
+    let rows = Rows { db, wanted: wanted.into_iter(), latest, options, parts, first: true };
     let mut begun = Pieces::default();
     rows.begin(&mut begun);
-    if rows.fill(&mut begun).await? {
-        let db = rows.db;
-        return begun.respond(cx, &db, StatusCode::OK, content_type).await;
-    }
-    let (sender, body) = respond::channel(CHUNKS_MAX);
-    let deadline = cx.shared.settings.body_timeout;
-    cx.tasks.spawn(async move {
-        match rows.stream(begun, &sender, deadline).await {
-            Ok(()) => drop(sender.finish().await),
-            Err(Cut::ClientGone | Cut::Failed) => sender.abort(),
-        }
-    });
-    Ok(respond::stream(StatusCode::OK, content_type, body))
+    Ok(respond_rows(rows, &cx.delivery(), begun, content_type).await?)
 }
 
 fn check_query(query: &Query<'_>) -> Result<(), Error> {
@@ -145,8 +124,6 @@ fn parse_entry(entry: &[u8]) -> Result<Wanted, Error> {
 fn parse_ask(id: Option<&[u8]>, rev: Option<&[u8]>, since: Option<&[u8]>) -> Result<Ask, Error> {
     let id = id.ok_or(Error::bad_request("document id missed"))?;
     let id = read_string(id).ok_or(Error::illegal_docid("Document id must be a string"))?.parse()?;
-    let parse_rev =
-        |rev| -> Result<Rev, Error> { Ok(read_string(rev).ok_or(Error::bad_request("Invalid rev format"))?.parse()?) };
     let rev = rev.map(parse_rev).transpose()?;
     let atts_since = match since {
         None => Vec::new(),
@@ -156,29 +133,23 @@ fn parse_ask(id: Option<&[u8]>, rev: Option<&[u8]>, since: Option<&[u8]>) -> Res
     Ok(Ask { id, rev, atts_since })
 }
 
-impl Rows {
-    /// Makes rows until there is enough to send; whether that was all.
-    async fn fill(&mut self, out: &mut Pieces) -> Result<bool, Error> {
-        while out.length() < FILL_BYTES {
-            let Some(wanted) = self.wanted.next() else {
-                self.end(out);
-                return Ok(true);
-            };
-            self.row(wanted, out).await?;
-        }
-        Ok(false)
+impl RowSource for Rows {
+    fn database(&self) -> &Database {
+        &self.db
     }
 
-    async fn stream(mut self, mut pieces: Pieces, sender: &Sender, deadline: Duration) -> Result<(), Cut> {
-        loop {
-            pieces.stream(&self.db, sender, deadline).await?;
-            pieces = Pieces::default();
-            if self.fill(&mut pieces).await? {
-                return pieces.stream(&self.db, sender, deadline).await;
+    async fn next(&mut self, out: &mut Pieces) -> Result<bool, DocumentsError> {
+        match self.wanted.next() {
+            Some(wanted) => self.row(wanted, out).await.map(|()| true),
+            None => {
+                self.end(out);
+                Ok(false)
             }
         }
     }
+}
 
+impl Rows {
     fn begin(&self, out: &mut Pieces) {
         if self.parts.is_none() {
             out.text().extend_from_slice(b"{\"results\":[");
@@ -192,7 +163,7 @@ impl Rows {
         }
     }
 
-    async fn row(&mut self, wanted: Wanted, out: &mut Pieces) -> Result<(), Error> {
+    async fn row(&mut self, wanted: Wanted, out: &mut Pieces) -> Result<(), DocumentsError> {
         if self.parts.is_none() {
             out.text().extend_from_slice(if self.first { b"{\"id\":" } else { b",{\"id\":" });
             out.text().extend_from_slice(&wanted.id);
@@ -209,7 +180,7 @@ impl Rows {
         Ok(())
     }
 
-    async fn found(&mut self, raw_id: &[u8], ask: Ask, out: &mut Pieces) -> Result<(), Error> {
+    async fn found(&mut self, raw_id: &[u8], ask: Ask, out: &mut Pieces) -> Result<(), DocumentsError> {
         if let Err(error) = self.db.check_doc_id(&ask.id) {
             let rev = ask.rev.map_or_else(|| "null".to_owned(), |rev| format!("\"{rev}\""));
             self.refusal((raw_id, rev.as_bytes()), &error.into(), out);
@@ -247,8 +218,8 @@ impl Rows {
         let mut options = self.options.clone();
         if !atts_since.is_empty() {
             options.atts_since = Some(atts_since);
-            if options.attachments == render::Attachments::Stubs {
-                options.attachments = render::Attachments::Inline;
+            if options.attachments == Attachments::Stubs {
+                options.attachments = Attachments::Inline;
             }
         }
         options
@@ -261,12 +232,12 @@ impl Rows {
             out.text().push(b'}');
             return;
         };
-        let related = Related::new(document, options);
+        let related = Related::new(options.sent(document));
         let rev = document.rev.to_string();
         let names = [("X-Doc-Id", document.id.as_str()), ("X-Rev-Id", rev.as_str())];
         let head = writer.part(&[&names[..], &[("Content-Type", related.content_type().as_str())]].concat());
         out.text().extend_from_slice(&head);
-        related.write(document, options, out);
+        related.write(out, |text| render::text(document, options, text));
     }
 
     fn refusal(&mut self, (id, rev): (&[u8], &[u8]), Error(error): &Error, out: &mut Pieces) {

@@ -1,12 +1,8 @@
 //! `COPY` of a document. Source: `chttpd_db:db_doc_req`, `couch_httpd_db:parse_copy_destination_header`.
 
 use super::{
-    intake::Intake,
-    parse::from_stored,
-    parse_attachment::Follows,
     read::{etag_of, put_etag},
-    request::{Edits, edited_rev},
-    staging::{commit, contents, discard, stage, to_its_end},
+    request::edited_rev,
     write::{put_location, saved},
 };
 use crate::{
@@ -14,6 +10,9 @@ use crate::{
     error::Error,
 };
 use http::StatusCode;
+use tidegate_documents::{
+    Edits, Error as DocumentsError, Follows, Intake, commit, contents, discard, from_stored, stage, to_its_end,
+};
 use tidegate_engine::{
     Attachment, AttachmentContent, AttachmentWrite, Database, Detail, Document, StagedAttachment, Which, Write, Written,
 };
@@ -32,7 +31,7 @@ pub(crate) async fn copy(cx: &Context, db: &Database, id: &DocId) -> Answer {
     let source = db.get(id, &which, Detail::Plain).await?;
     let (task_db, task_target) = (db.clone(), target.clone());
     let work = async move { write_copy(&task_db, task_target, target_rev, &source).await };
-    let written = to_its_end(cx, work).await?;
+    let written = to_its_end(&cx.tasks, work).await?;
     let mut response = saved(StatusCode::CREATED, &target, &written.rev);
     put_etag(&mut response, &etag_of(&written.rev));
     put_location(&mut response, cx, &[db.name().as_str(), target.as_str()]);
@@ -56,7 +55,7 @@ async fn write_copy(
     target: DocId,
     target_rev: Option<Rev>,
     source: &Document,
-) -> Result<Written, Error> {
+) -> Result<Written, DocumentsError> {
     let mut document = from_stored(source)?;
     document.revs.extend(target_rev);
     let mut write: Write = stage(db, target, document, Edits::Made).await?;
@@ -78,7 +77,7 @@ async fn write_copy(
 }
 
 /// Takes in once more what is stored. The store finds that it has it, and keeps one.
-async fn copy_content(db: &Database, attachment: &Attachment) -> Result<StagedAttachment, Error> {
+async fn copy_content(db: &Database, attachment: &Attachment) -> Result<StagedAttachment, DocumentsError> {
     let expected = Follows { encoding: attachment.encoding, length: Some(attachment.stored_length), digest: None };
     let mut intake = Intake::new(db, &attachment.name, &attachment.content_type, &expected);
     let mut stored = db.attachment(attachment, None).await?;

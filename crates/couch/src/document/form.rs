@@ -4,14 +4,10 @@
 //! `_attachments` are files. Source: `chttpd_db:db_doc_req`.
 
 use super::{
-    attachment_edit::{Base, base_of, load, without},
-    intake::Intake,
-    parse::{ParsedDocument, parse},
-    parse_attachment::{DEFAULT_CONTENT_TYPE, Follows, check_name},
+    attachment_edit::load,
     read::{etag_of, put_etag},
-    related_intake::read_part,
-    request::{Edits, edited_rev},
-    staging::{commit, contents, discard, stage, to_its_end},
+    request::edited_rev,
+    special::rules,
     write::saved,
 };
 use crate::{
@@ -21,6 +17,10 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, Uri, header};
 use hyper::body::Incoming;
+use tidegate_documents::{
+    Base, DEFAULT_CONTENT_TYPE, Edits, Follows, Intake, ParsedDocument, check_name, commit, contents, discard, parse,
+    read_part, stage, to_its_end,
+};
 use tidegate_engine::{AttachmentContent, AttachmentWrite, Database, Encoding, Write, Written};
 use tidegate_http::{
     media::MediaType,
@@ -48,7 +48,7 @@ pub(crate) async fn post(cx: &Context, db: &Database, id: &DocId, body: Incoming
     let boundary = Boundary::from_content_type(content_type)?;
     let mut parts = Multipart::new(cx.stream(body)?, &boundary);
     let (task_cx, task_db, task_id) = (cx.clone(), db.clone(), id.clone());
-    let written = to_its_end(cx, async move { submit(&task_cx, &task_db, task_id, &mut parts).await }).await?;
+    let written = to_its_end(&cx.tasks, async move { submit(&task_cx, &task_db, task_id, &mut parts).await }).await?;
     let mut response = saved(StatusCode::CREATED, id, &written.rev);
     put_etag(&mut response, &etag_of(&written.rev));
     Ok(response)
@@ -73,7 +73,7 @@ async fn submit(cx: &Context, db: &Database, id: DocId, parts: &mut Multipart<In
     match edited {
         Ok(mut write) => {
             write.attachments.splice(0..0, files);
-            commit(db, write).await
+            Ok(commit(db, write).await?)
         }
         Err(error) => {
             discard(db, contents(&files)).await;
@@ -91,17 +91,17 @@ async fn edit(
 ) -> Result<Write, Error> {
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     if let Some(text) = document {
-        return stage(db, id, whole(cx, &text, &names)?, Edits::Made).await;
+        return Ok(stage(db, id, whole(cx, &text, &names)?, Edits::Made).await?);
     }
     let rev = rev.ok_or(Error::bad_request("the form has neither `_doc` nor `_rev`"))?;
     let rev: Rev = str::from_utf8(&rev).ok().ok_or(Error::bad_request("Invalid rev format"))?.trim().parse()?;
-    let base: Base = base_of(rev.clone(), &load(db, &id, &rev).await?)?;
-    without(db, id, base, &names).await
+    let base = Base::of(rev.clone(), &load(db, &id, &rev).await?)?;
+    Ok(base.without(db, id, &names).await?)
 }
 
 /// The document of a form, without the attachments that the form brings itself.
 fn whole(cx: &Context, text: &Bytes, names: &[&str]) -> Result<ParsedDocument, Error> {
-    let mut document = parse(text)?;
+    let mut document = parse(text, rules)?;
     let rev = edited_rev(cx, &cx.query()?, document.revs.first())?;
     if document.revs.is_empty() {
         document.revs.extend(rev);

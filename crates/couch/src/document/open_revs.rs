@@ -1,13 +1,12 @@
 //! `GET` of several revisions of one document. Source: `chttpd_db:db_doc_req`, `send_docs_multipart`.
 
 use super::{
-    pieces::Pieces,
     read::JSON,
-    related::{Related, following, new_boundary},
-    render::{self, Options, put_rev},
+    render::{self, Options, following, put_rev},
 };
 use crate::context::{Answer, Context};
 use http::{HeaderValue, StatusCode};
+use tidegate_documents::{Pieces, Related, new_boundary};
 use tidegate_engine::{Database, OpenRev, OpenRevs};
 use tidegate_http::{multipart::Writer, negotiate::Accept};
 use tidegate_types::{DocId, Rev};
@@ -21,10 +20,10 @@ pub(super) async fn get(cx: &Context, db: &Database, id: &DocId, (which, options
     if Accept::of(&cx.request.headers).accepts("multipart/mixed") {
         let content_type = write_mixed(&revs, &following(options), &mut pieces);
         let content_type = HeaderValue::try_from(content_type).unwrap_or(JSON);
-        pieces.respond(cx, db, StatusCode::OK, content_type).await
+        Ok(pieces.respond(&cx.delivery(), db, StatusCode::OK, content_type).await?)
     } else {
         write_json(&revs, options, &mut pieces);
-        pieces.respond(cx, db, StatusCode::OK, JSON).await
+        Ok(pieces.respond(&cx.delivery(), db, StatusCode::OK, JSON).await?)
     }
 }
 
@@ -53,10 +52,10 @@ fn write_mixed(revs: &[OpenRev], options: &Options, out: &mut Pieces) -> String 
     for rev in revs {
         match rev {
             OpenRev::Found(document) => {
-                let related = Related::new(document, options);
+                let related = Related::new(options.sent(document));
                 let head = writer.part(&[("Content-Type", &related.content_type())]);
                 out.text().extend_from_slice(&head);
-                related.write(document, options, out);
+                related.write(out, |text| render::text(document, options, text));
             }
             OpenRev::Missing(rev) => {
                 out.text().extend_from_slice(&writer.part(&[("Content-Type", ERROR_TYPE)]));

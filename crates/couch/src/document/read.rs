@@ -2,15 +2,14 @@
 
 use super::{
     open_revs,
-    pieces::Pieces,
-    related::{Related, following},
-    render::{self, Attachments},
+    render::{self, following},
     request::ReadRequest,
 };
 use crate::context::{Answer, Context, json};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use std::future::{Future, ready};
+use tidegate_documents::{Attachments, Pieces, Related};
 use tidegate_engine::{Database, Document};
 use tidegate_http::{
     Body,
@@ -52,13 +51,13 @@ async fn respond(cx: &Context, db: &Database, document: &Document, request: &Rea
     if !Accept::of(&cx.request.headers).accepts("multipart/related") {
         render::pieces(document, options, &mut pieces);
         pieces.text().push(b'\n');
-        return pieces.respond(cx, db, StatusCode::OK, JSON).await;
+        return Ok(pieces.respond(&cx.delivery(), db, StatusCode::OK, JSON).await?);
     }
     let options = following(options);
-    let related = Related::new(document, &options);
+    let related = Related::new(options.sent(document));
     let content_type = HeaderValue::try_from(related.content_type()).unwrap_or(JSON);
-    related.write(document, &options, &mut pieces);
-    pieces.respond(cx, db, StatusCode::OK, content_type).await
+    related.write(&mut pieces, |out| render::text(document, &options, out));
+    Ok(pieces.respond(&cx.delivery(), db, StatusCode::OK, content_type).await?)
 }
 
 pub(super) fn etag_of(rev: &Rev) -> ETag<'static> {

@@ -2,11 +2,10 @@
 //!
 //! Source of names and order: `couch_doc:to_json_obj`, `couch_att:to_json`.
 
-use super::pieces::{Form, Pieces};
 use crate::error::Error;
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::{fmt::Display, io::Write as _};
-use tidegate_engine::{Attachment, AttachmentDigest, Availability, Database, Detail, Document, Encoding};
+use tidegate_documents::{Attachments, Form, Pieces, digest_text, sent_above};
+use tidegate_engine::{Attachment, Availability, Database, Detail, Document, Encoding};
 use tidegate_json::write_string;
 use tidegate_types::Rev;
 
@@ -17,18 +16,6 @@ pub(crate) struct Options {
     pub(crate) attachments: Attachments,
     /// Of which revisions the client has the attachments, where it said so: those stay stubs.
     pub(crate) atts_since: Option<Vec<Rev>>,
-}
-
-/// How attachments appear.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Attachments {
-    /// Without their content.
-    #[default]
-    Stubs,
-    /// With their content in the text.
-    Inline,
-    /// As parts behind the text.
-    Follows,
 }
 
 /// A set of the members that are told only when they are asked for.
@@ -79,17 +66,16 @@ impl Options {
         document.attachments.iter().filter(move |attachment| generation.is_some_and(|known| attachment.revpos > known))
     }
 
-    /// Above which generation content is sent; `None` where none is. Source: `couch_db:find_ancestor_rev_pos`.
+    /// Above which generation content is sent; `None` where none is.
     fn sent_above(&self, document: &Document) -> Option<u64> {
-        match (self.attachments, &self.atts_since) {
-            (Attachments::Stubs, _) => None,
-            (Attachments::Inline | Attachments::Follows, None) => Some(0),
-            (Attachments::Inline | Attachments::Follows, Some(known)) => {
-                let common = document.revisions().into_iter().find(|rev| known.contains(rev));
-                Some(common.map_or(0, Rev::generation))
-            }
-        }
+        sent_above(document, self.attachments, self.atts_since.as_deref())
     }
+}
+
+/// The options under which attachments are parts.
+pub(super) fn following(options: &Options) -> Options {
+    let include = options.include.with(Include::ATT_ENCODING_INFO);
+    Options { include, attachments: Attachments::Follows, atts_since: options.atts_since.clone() }
 }
 
 /// Appends a revision, its attachments' content included if that is asked for.
@@ -108,7 +94,7 @@ pub(crate) async fn render(
     }
     let mut whole = Pieces::default();
     pieces(document, options, &mut whole);
-    whole.read_into(db, out).await
+    Ok(whole.read_into(db, out).await?)
 }
 
 /// Appends a revision as text alone: content that would be in the text is a stub.
@@ -152,11 +138,6 @@ pub(crate) fn pieces(document: &Document, options: &Options, out: &mut Pieces) {
         end_attachment(attachment, options.include, out.text());
     }
     out.text().extend_from_slice(b"}}");
-}
-
-/// The digest as documents show it, without `md5-`.
-pub(super) fn digest_text(digest: &AttachmentDigest) -> String {
-    BASE64_STANDARD.encode(digest.as_bytes())
 }
 
 /// All but the attachments and the closing brace.
@@ -265,6 +246,7 @@ fn put(out: &mut Vec<u8>, value: impl Display) {
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use tidegate_engine::AttachmentDigest;
     use tidegate_types::Seq;
 
     fn document(members: &'static str) -> Document {

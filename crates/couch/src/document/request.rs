@@ -1,11 +1,9 @@
 //! What a request on a document asks for: query parameters and headers. Source: `chttpd_db:parse_doc_query`.
 
-use super::{
-    parse::parse_revs,
-    render::{Attachments, Include, Options},
-};
+use super::render::{Include, Options};
 use crate::{context::Context, error::Error};
 use http::header;
+use tidegate_documents::{Attachments, parse_revs};
 use tidegate_engine::{OpenRevs, Which};
 use tidegate_http::{conditional::ETag, query::Query};
 use tidegate_types::Rev;
@@ -17,15 +15,6 @@ pub(super) struct ReadRequest {
     /// Several revisions, instead of that one.
     pub(super) open_revs: Option<OpenRevs>,
     pub(super) options: Options,
-}
-
-/// How revisions that are written take their place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Edits {
-    /// They are made here.
-    Made,
-    /// Another replica made them: `new_edits=false`.
-    Replicated,
 }
 
 impl ReadRequest {
@@ -54,12 +43,6 @@ impl ReadRequest {
             },
         };
         Ok(Self { which, open_revs, options })
-    }
-}
-
-impl Edits {
-    pub(super) fn parse(query: &Query<'_>) -> Self {
-        if query.get("new_edits") == Some("false") { Self::Replicated } else { Self::Made }
     }
 }
 

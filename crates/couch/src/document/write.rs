@@ -1,21 +1,22 @@
 //! `PUT` and `DELETE` of a document, and `POST` to the database. Source: `chttpd_db:db_doc_req`, `update_doc_req`.
 
 use super::{
-    parse::{ParsedDocument, from_scanned, local_id, not_a_document, parse},
     read::{etag_of, put_etag},
-    related_intake::{read_document, stage_related},
-    request::{Edits, edited_rev},
-    staging::{commit, stage, to_its_end},
+    request::edited_rev,
+    special::rules,
 };
 use crate::{
     context::{Answer, Context, json},
-    error::Error,
+    error::{Error, not_a_document},
     local,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::io::Write as _;
+use tidegate_documents::{
+    Edits, ParsedDocument, commit, from_scanned, local_id, parse, read_document, stage, stage_related, to_its_end,
+};
 use tidegate_engine::{Database, Detail, Which, Write, Written};
 use tidegate_http::{
     Body,
@@ -37,7 +38,7 @@ pub(crate) async fn put(cx: &Context, db: &Database, id: &DocId, body: Incoming)
         let (deleted, written) = put_related(cx, db, id, body).await?;
         (deleted, Ok(written))
     } else {
-        let document = parse(&cx.read(body).await?)?;
+        let document = parse_document(&cx.read(body).await?)?;
         let (document, edits) = placed(cx, &query, document)?;
         (document.deleted, save(cx, db, id.clone(), (document, edits)).await)
     };
@@ -57,7 +58,7 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
     if let Some(id) = local_id(&scanned) {
         return post_local(cx, db, &id, &text).await;
     }
-    let mut document = from_scanned(&text, scanned)?;
+    let mut document = from_scanned(&text, scanned, rules)?;
     let id = match document.id.take() {
         Some(id) => id,
         None => {
@@ -78,12 +79,20 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
 pub(crate) async fn delete(cx: &Context, db: &Database, id: &DocId) -> Answer {
     let rev = edited_rev(cx, &cx.query()?, None)?;
     db.get(id, &Which::Winner, Detail::Plain).await?;
-    let mut document = parse(&Bytes::from_static(b"{\"_deleted\":true}"))?;
+    let mut document = parse(&Bytes::from_static(b"{\"_deleted\":true}"), rules)?;
     document.revs.extend(rev);
     let written = save(cx, db, id.clone(), (document, Edits::Made)).await?;
     let mut response = saved(StatusCode::OK, id, &written.rev);
     put_etag(&mut response, &etag_of(&written.rev));
     Ok(response)
+}
+
+/// Reads a text that is one document.
+fn parse_document(text: &Bytes) -> Result<ParsedDocument, Error> {
+    match parse(text, rules) {
+        Err(tidegate_documents::Error::Json(error)) => Err(not_a_document(error)),
+        parsed => Ok(parsed?),
+    }
 }
 
 /// The document with the revision that the whole request says it edits, or is.
@@ -113,13 +122,13 @@ async fn put_related(cx: &Context, db: &Database, id: &DocId, body: Incoming) ->
         let content_type = cx.header(header::CONTENT_TYPE).unwrap_or_default();
         let boundary = Boundary::from_content_type(content_type)?;
         let mut parts = Multipart::new(cx.stream(body)?, &boundary);
-        let document = read_document(&mut parts, cx.read_limits().bytes_max).await?;
+        let document = read_document(&mut parts, cx.read_limits().bytes_max, rules).await?;
         let (document, edits) = placed(&cx, &cx.query()?, document)?;
         let deleted = document.deleted;
         let write = stage_related(&db, &mut parts, (id, document), edits).await?;
         Ok((deleted, commit(&db, write).await?))
     };
-    to_its_end(cx, work).await
+    to_its_end(&cx.tasks, work).await
 }
 
 async fn save(
@@ -129,14 +138,14 @@ async fn save(
     (document, edits): (ParsedDocument, Edits),
 ) -> Result<Written, Error> {
     if document.attachments.is_empty() {
-        return commit(db, stage(db, id, document, edits).await?).await;
+        return Ok(commit(db, stage(db, id, document, edits).await?).await?);
     }
     let db = db.clone();
     let work = async move {
         let write: Write = stage(&db, id, document, edits).await?;
-        commit(&db, write).await
+        Ok(commit(&db, write).await?)
     };
-    to_its_end(cx, work).await
+    to_its_end(&cx.tasks, work).await
 }
 
 /// A posted document that is local.

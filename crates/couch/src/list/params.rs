@@ -1,11 +1,12 @@
 //! What a list is asked for, in the query string or in a body.
 
 use crate::{
-    document::render::{Attachments, Include, Options},
+    document::render::{Include, Options},
     error::Error,
 };
 use serde_json::Value;
 use std::ops::Bound;
+use tidegate_documents::Attachments;
 use tidegate_engine::{DocRange, Order};
 use tidegate_http::query::Query;
 

@@ -1,7 +1,7 @@
 //! What the two ends of hyper tell one another about a connection: the socket below it and the service above.
 
 use super::heads::Framing;
-use crate::feed::FeedBody;
+use crate::{feed::FeedBody, upgrade::Takeover};
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
@@ -13,6 +13,8 @@ pub(super) struct Desk {
     stage: AtomicU8,
     framing: AtomicU64,
     handed: Mutex<Option<Handed>>,
+    /// What goes on with the socket when it is no longer HTTP.
+    takeover: Mutex<Option<Takeover>>,
 }
 
 /// A feed that is to go on without hyper.
@@ -45,7 +47,8 @@ const CHUNKED: u64 = u64::MAX - 1;
 
 impl Desk {
     pub(super) fn new() -> Self {
-        Self { stage: AtomicU8::new(Stage::Idle as u8), framing: AtomicU64::new(UNTOLD), handed: Mutex::new(None) }
+        let (stage, framing) = (AtomicU8::new(Stage::Idle as u8), AtomicU64::new(UNTOLD));
+        Self { stage, framing, handed: Mutex::default(), takeover: Mutex::default() }
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -86,6 +89,14 @@ impl Desk {
 
     pub(super) fn hand(&self, handed: Handed) {
         *self.handed.lock().unwrap_or_else(PoisonError::into_inner) = Some(handed);
+    }
+
+    pub(super) fn hand_over(&self, takeover: Takeover) {
+        *self.takeover.lock().unwrap_or_else(PoisonError::into_inner) = Some(takeover);
+    }
+
+    pub(super) fn take_takeover(&self) -> Option<Takeover> {
+        self.takeover.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn take_handed(&self) -> Option<Handed> {

@@ -14,6 +14,7 @@ pub(crate) use wire::Intake;
 use crate::{
     feed::Line,
     respond::{Aborted, Body},
+    upgrade::Running,
 };
 use bytes::Bytes;
 use desk::{Desk, Handed, Stage};
@@ -97,7 +98,14 @@ where
         let Line { stream, intake } = line;
         // Each of the two is gone while the other runs.
         let running = run_http1((stream, intake), &options, (answer.clone(), Feeds::Leave));
-        let Some(left) = Box::pin(running).await? else { return Ok(()) };
+        let left = match Box::pin(running).await? {
+            None => return Ok(()),
+            Some(Left::Upgraded(running)) => {
+                running.await;
+                return Ok(());
+            }
+            Some(Left::Fed(left)) => left,
+        };
         let Some(running) = left.handed.feed.run(Line { stream: left.stream, intake: left.intake }) else {
             return Ok(());
         };
@@ -124,7 +132,10 @@ where
         return Box::pin(run_http2((stream, Intake::untouched(first)), &options, answer)).await;
     }
     let running = run_http1((stream, Intake::new(first)), &options, (answer, Feeds::Stay));
-    Box::pin(running).await.map(|_left| ())
+    if let Some(Left::Upgraded(running)) = Box::pin(running).await? {
+        running.await;
+    }
+    Ok(())
 }
 
 /// Answers the first request with a refusal, whatever it asks, and ends the connection.
@@ -231,7 +242,14 @@ where
 }
 
 /// A connection that left hyper.
-struct Left<S> {
+enum Left<S> {
+    Fed(Fed<S>),
+    /// It isn't HTTP any more.
+    Upgraded(Running),
+}
+
+/// A connection on which a feed goes on.
+struct Fed<S> {
     stream: S,
     intake: Intake,
     handed: Handed,
@@ -245,7 +263,7 @@ async fn run_http1<S, A, F>(
     (answer, feeds): (A, Feeds),
 ) -> Result<Option<Left<S>>, ConnectionError>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
@@ -269,13 +287,18 @@ where
         }
     });
     if let Some(ended) = ended.await {
-        return ended.map(|()| None).map_err(ConnectionError::Http);
+        ended.map_err(ConnectionError::Http)?;
+        let Some(takeover) = desk.take_takeover() else { return Ok(None) };
+        let parts = connection.into_parts();
+        let (stream, mut intake) = parts.io.into_inner().into_parts();
+        intake.take_back(&parts.read_buf, &desk);
+        return Ok(takeover.run(stream, intake.into_unread()).map(Left::Upgraded));
     }
     let parts = connection.into_parts();
     let Some(handed) = desk.take_handed() else { return Ok(None) };
     let (stream, mut intake) = parts.io.into_inner().into_parts();
     let goes_on = intake.take_back(&parts.read_buf, &desk) && handed.keeps_alive;
-    Ok(Some(Left { stream, intake, handed, goes_on }))
+    Ok(Some(Left::Fed(Fed { stream, intake, handed, goes_on })))
 }
 
 /// The service above hyper.
@@ -307,6 +330,10 @@ where
                     Body::Feed(feed) if may_leave => {
                         desk.hand(Handed { feed, keeps_alive });
                         None
+                    }
+                    Body::Upgrade(mut takeover) => {
+                        desk.hand_over(takeover.take());
+                        Some(Body::Empty)
                     }
                     Body::Empty | Body::Full(_) | Body::Stream(_) | Body::Pulled(_) | Body::Feed(_) => Some(body),
                 };

@@ -64,6 +64,12 @@ impl Intake {
         goes_on
     }
 
+    /// All that was read and not understood.
+    pub(super) fn into_unread(mut self) -> BytesMut {
+        self.mended.extend_from_slice(&self.raw);
+        self.mended
+    }
+
     /// Whether more may be read ahead.
     pub(crate) fn has_room(&self) -> bool {
         self.raw.len() < AHEAD_MAX

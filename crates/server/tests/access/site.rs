@@ -152,7 +152,16 @@ fn with_authorization<'a>(who: Who, headers: &[(&'a str, &'a str)]) -> Vec<(&'a 
 
 fn spawn(file: &std::path::Path) -> (Child, Client, Arc<Mutex<String>>) {
     let mut command = Command::new(BINARY);
-    command.arg("serve").arg("--config").arg(file).args(["--couch", "127.0.0.1:0", "--metrics", "off"]);
+    command.arg("serve").arg("--config").arg(file).args([
+        "--couch",
+        "127.0.0.1:0",
+        "--metrics",
+        "off",
+        "--gateway",
+        "off",
+        "--admin",
+        "off",
+    ]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let log = Arc::new(Mutex::new(String::new()));
     let (errors, shared) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&log));

@@ -51,7 +51,9 @@ pub(in super::super) fn record(
     for stop_after in [stop_after, None] {
         let run = Run { stop_after, ..Run::default() };
         let mut command = Command::new(load.binary);
-        command.args(["dev", "--couch", "127.0.0.1:0", "--metrics", "off", "--data"]).arg(data_folder(root));
+        command
+            .args(["dev", "--couch", "127.0.0.1:0", "--metrics", "off", "--gateway", "off", "--admin", "off", "--data"])
+            .arg(data_folder(root));
         recording.resume_by(command, &run, |command, beside| load.drive(command, beside, &run, &mut progress))?;
     }
     Ok(recording)

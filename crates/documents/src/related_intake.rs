@@ -3,14 +3,10 @@
 //! CouchDB ignores the parts' heads and cuts the bytes by the lengths in the text; here the boundaries cut them, and a
 //! part that names a file is that attachment's, so that parts may come in any order.
 
-use super::{
-    intake::Intake,
-    parse::{ParsedDocument, parse},
-    parse_attachment::{Content, Follows},
-    request::Edits,
-    staging::{contents, discard, kept_revpos, stage},
+use crate::{
+    Content, Edits, Error, Fault, Follows, Intake, ParsedDocument, Rules, contents, discard, parse, stage,
+    staging::kept_revpos,
 };
-use crate::error::Error;
 use bytes::BytesMut;
 use hyper::body::Incoming;
 use tidegate_engine::{AttachmentContent, AttachmentWrite, Database, StagedAttachment, Write};
@@ -29,11 +25,15 @@ struct Pending {
 ///
 /// # Errors
 /// There is none, it is too large or no document, or the body failed.
-pub(super) async fn read_document(parts: &mut Multipart<Incoming>, bytes_max: u64) -> Result<ParsedDocument, Error> {
+pub async fn read_document(
+    parts: &mut Multipart<Incoming>,
+    bytes_max: u64,
+    rules: Rules,
+) -> Result<ParsedDocument, Error> {
     let head = parts.next_part().await?.ok_or(Error::bad_request("the multipart body has no parts"))?;
     let is_json = head.content_type().and_then(MediaType::parse).is_some_and(|media| media.is("application/json"));
     if !is_json {
-        return Err(Error::bad_content_type("Content-Type must be application/json"));
+        return Err(Error::refused(Fault::MediaType, "Content-Type must be application/json"));
     }
     let mut text = BytesMut::new();
     while let Some(chunk) = parts.chunk().await? {
@@ -42,14 +42,14 @@ pub(super) async fn read_document(parts: &mut Multipart<Incoming>, bytes_max: u6
         }
         text.extend_from_slice(&chunk);
     }
-    parse(&text.freeze())
+    parse(&text.freeze(), rules)
 }
 
 /// The write, once all that follows was taken in.
 ///
 /// # Errors
 /// The body failed, or content isn't what was said of it. All that was taken in is let go of.
-pub(super) async fn stage_related(
+pub async fn stage_related(
     db: &Database,
     parts: &mut Multipart<Incoming>,
     (id, mut document): (DocId, ParsedDocument),
@@ -134,7 +134,11 @@ async fn read_each(
     if pending.is_empty() { Ok(()) } else { Err(Error::bad_request("attachment shorter than expected")) }
 }
 
-pub(super) async fn read_part(parts: &mut Multipart<Incoming>, mut intake: Intake) -> Result<StagedAttachment, Error> {
+/// Takes in the part that has begun.
+///
+/// # Errors
+/// The body failed, it isn't what was said of it, or the storage failed.
+pub async fn read_part(parts: &mut Multipart<Incoming>, mut intake: Intake) -> Result<StagedAttachment, Error> {
     loop {
         let pushed = match parts.chunk().await {
             Ok(Some(chunk)) => intake.push(chunk).await,
@@ -156,7 +160,7 @@ mod tests {
     #[test]
     fn what_follows_keeps_its_place() {
         let text = br#"{"_attachments":{"a":{"follows":true,"length":3},"b":{"stub":true},"c":{"follows":true}}}"#;
-        let mut document = parse(&Bytes::from_static(text)).unwrap();
+        let mut document = parse(&Bytes::from_static(text), |_, _| Ok(crate::Use::Meaning)).unwrap();
         let pending = take_pending(&mut document);
         let places: Vec<_> = pending.iter().map(|pending| (pending.place, pending.attachment.name.as_str())).collect();
         assert_eq!(places, [(0, "a"), (2, "c")]);

@@ -1,14 +1,12 @@
 //! Content of one attachment on its way in, checked against what was said of it.
 
-use super::parse_attachment::Follows;
-use crate::error::Error;
+use crate::{Error, Fault, Follows};
 use bytes::Bytes;
-use http::StatusCode;
 use md5::{Digest as _, Md5};
 use tidegate_engine::{AttachmentDigest, AttachmentUpload, Database, StagedAttachment};
 
 /// An upload that counts and, where a digest is to be checked, hashes what comes.
-pub(super) struct Intake {
+pub struct Intake {
     name: String,
     upload: AttachmentUpload,
     received: u64,
@@ -19,7 +17,7 @@ pub(super) struct Intake {
 
 impl Intake {
     /// An intake of what is expected.
-    pub(super) fn new(db: &Database, name: &str, content_type: &str, expected: &Follows) -> Self {
+    pub fn new(db: &Database, name: &str, content_type: &str, expected: &Follows) -> Self {
         Self {
             name: name.to_owned(),
             upload: db.upload(content_type, expected.encoding),
@@ -31,18 +29,20 @@ impl Intake {
     }
 
     /// The same, with a digest that will only be known at the end.
-    pub(super) fn hashing(self) -> Self {
+    pub fn hashing(self) -> Self {
         Self { hash: Some(Md5::new()), ..self }
     }
 
     /// The digest that was announced.
-    pub(super) fn expect(&mut self, digest: AttachmentDigest) {
+    pub fn expect(&mut self, digest: AttachmentDigest) {
         self.digest = Some(digest);
     }
 
+    /// Takes in the next bytes.
+    ///
     /// # Errors
     /// There is more than was said, it isn't what was said, or the storage failed. [`abort`](Self::abort) then.
-    pub(super) async fn push(&mut self, chunk: Bytes) -> Result<(), Error> {
+    pub async fn push(&mut self, chunk: Bytes) -> Result<(), Error> {
         self.received += chunk.len() as u64;
         if self.length.is_some_and(|length| self.received > length) {
             return Err(Error::bad_request("attachment longer than expected"));
@@ -57,7 +57,7 @@ impl Intake {
     ///
     /// # Errors
     /// There is less than was said, it isn't what was said, or the storage failed.
-    pub(super) async fn finish(mut self) -> Result<StagedAttachment, Error> {
+    pub async fn finish(mut self) -> Result<StagedAttachment, Error> {
         if let Err(error) = self.check() {
             self.abort().await;
             return Err(error);
@@ -66,7 +66,7 @@ impl Intake {
     }
 
     /// Lets go of what came.
-    pub(super) async fn abort(self) {
+    pub async fn abort(self) {
         if let Err(error) = self.upload.abort().await {
             // It is cleared when the database is next opened.
             tracing::warn!(%error, "an upload could not be cleared");
@@ -83,12 +83,12 @@ impl Intake {
 }
 
 /// Source: `couch_httpd:error_info(md5_mismatch)`.
-pub(super) fn md5_mismatch() -> Error {
-    Error::new(StatusCode::BAD_REQUEST, "content_md5_mismatch", "Possible message corruption.")
+fn md5_mismatch() -> Error {
+    Error::refused(Fault::Digest, "Possible message corruption.")
 }
 
 /// Says of which attachment an upload failed.
-pub(super) fn named(error: tidegate_engine::Error, of: &str) -> Error {
+pub(crate) fn named(error: tidegate_engine::Error, of: &str) -> Error {
     use tidegate_engine::Error as E;
     let name = of.to_owned();
     if matches!(error, E::AttachmentTooLarge { .. }) {

@@ -2,48 +2,42 @@
 //!
 //! Source: `couch_httpd_multipart:encode_multipart_stream`. Without attachments to send it is the text alone.
 
-use super::{
-    pieces::{Form, Pieces},
-    render::{self, Attachments, Include, Options},
-};
-use tidegate_engine::{Attachment, Document, Encoding};
+use crate::{Form, Pieces};
+use tidegate_engine::{Attachment, Encoding};
 use tidegate_http::multipart::{Boundary, Writer, disposition};
 
-/// How one revision is sent.
-pub(super) struct Related {
+/// How one revision is sent: with these of its attachments.
+pub struct Related<'d> {
+    sent: Vec<&'d Attachment>,
     /// `None` where there are no parts.
     boundary: Option<Boundary>,
 }
 
-/// The options under which attachments are parts.
-pub(super) fn following(options: &Options) -> Options {
-    let include = options.include.with(Include::ATT_ENCODING_INFO);
-    Options { include, attachments: Attachments::Follows, atts_since: options.atts_since.clone() }
-}
-
 /// A boundary nobody can have foreseen.
-pub(super) fn new_boundary() -> Boundary {
+pub fn new_boundary() -> Boundary {
     Boundary::from_random(rand::random())
 }
 
-impl Related {
-    /// For a revision under [`following`] options.
-    pub(super) fn new(document: &Document, options: &Options) -> Self {
-        Self { boundary: options.sent(document).next().map(|_| new_boundary()) }
+impl<'d> Related<'d> {
+    /// With these attachments.
+    pub fn new(sent: impl Iterator<Item = &'d Attachment>) -> Self {
+        let sent: Vec<_> = sent.collect();
+        Self { boundary: (!sent.is_empty()).then(new_boundary), sent }
     }
 
-    pub(super) fn content_type(&self) -> String {
+    /// The media type of the whole.
+    pub fn content_type(&self) -> String {
         let boundary = self.boundary.as_ref();
         boundary.map_or_else(|| "application/json".to_owned(), |boundary| boundary.content_type("related"))
     }
 
-    /// Appends the body.
-    pub(super) fn write(self, document: &Document, options: &Options, out: &mut Pieces) {
-        let Some(boundary) = self.boundary else { return render::text(document, options, out.text()) };
+    /// Appends the body, the document's text as `text` writes it.
+    pub fn write(self, out: &mut Pieces, text: impl FnOnce(&mut Vec<u8>)) {
+        let Some(boundary) = self.boundary else { return text(out.text()) };
         let mut writer = Writer::new(boundary);
         out.text().extend_from_slice(&writer.part(&[("Content-Type", "application/json")]));
-        render::text(document, options, out.text());
-        for attachment in options.sent(document) {
+        text(out.text());
+        for attachment in self.sent {
             begin_part(&mut writer, attachment, out.text());
             out.content(attachment, Form::Stored);
         }

@@ -1,28 +1,45 @@
 //! A document's JSON text as clients send it: which revision it is or edits, what is to be stored, what is to be hashed.
 //!
-//! Nothing but the `_` members is interpreted. Source of rules and texts: `couch_doc:from_json_obj`.
+//! Nothing but the `_` members is interpreted; which of them a dialect has, its [`Rules`] say. Source of what is the same
+//! in all: `couch_doc:from_json_obj`.
 
-use super::parse_attachment::{ParsedAttachment, parse_attachments};
-use crate::error::Error;
+use crate::{Error, Fault, ParsedAttachment, parse_attachment::parse_attachments};
 use bytes::Bytes;
 use std::borrow::Cow;
 use tidegate_engine::Document;
 use tidegate_json::{Document as Scanned, Limits, Members, read_string, scan_document, split_array, write_string};
 use tidegate_types::{Digest, DocId, DocKind, Rev};
 
+/// What a dialect makes of a `_` member, by its name and its value.
+pub type Rules = fn(&str, &[u8]) -> Result<Use, Error>;
+
+/// What a `_` member is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// `_id`, `_rev`, `_revisions`, `_deleted`, `_attachments`: it has its usual meaning.
+    Meaning,
+    /// It belongs to the body.
+    Body,
+    /// Nothing.
+    Nothing,
+}
+
 /// A document taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ParsedDocument {
-    pub(crate) id: Option<DocId>,
+pub struct ParsedDocument {
+    /// Its id, if it says one.
+    pub id: Option<DocId>,
     /// The revision it names, then as many of its ancestors as it tells; empty if it names none. A text that is to be an
     /// edit names its parent.
-    pub(crate) revs: Vec<Rev>,
-    pub(crate) deleted: bool,
+    pub revs: Vec<Rev>,
+    /// Whether it is a tombstone.
+    pub deleted: bool,
     /// What is stored: compact, without braces and without the `_` members interpreted here.
-    pub(crate) members: Bytes,
+    pub members: Bytes,
     /// What the revision id is a hash of.
-    pub(crate) canonical: Bytes,
-    pub(crate) attachments: Vec<ParsedAttachment>,
+    pub canonical: Bytes,
+    /// What it says of its attachments.
+    pub attachments: Vec<ParsedAttachment>,
 }
 
 /// What the `_` members say.
@@ -41,18 +58,18 @@ struct Special<'d> {
 ///
 /// # Errors
 /// The text isn't a JSON object, or a `_` member isn't as it must be.
-pub(crate) fn parse(text: &Bytes) -> Result<ParsedDocument, Error> {
-    from_scanned(text, scan_document(text, Limits::default()).map_err(not_a_document)?)
+pub fn parse(text: &Bytes, rules: Rules) -> Result<ParsedDocument, Error> {
+    from_scanned(text, scan_document(text, Limits::default())?, rules)
 }
 
 /// Reads a document that was scanned as a part of `text`.
 ///
 /// # Errors
 /// A `_` member isn't as it must be.
-pub(crate) fn from_scanned(text: &Bytes, document: Scanned<'_>) -> Result<ParsedDocument, Error> {
+pub fn from_scanned(text: &Bytes, document: Scanned<'_>, rules: Rules) -> Result<ParsedDocument, Error> {
     let mut special = Special::default();
     for (name, value) in &document.special {
-        special.take(name, value)?;
+        special.take(name, value, rules(name, value)?)?;
     }
     let canonical = special.canonical(&document)?;
     let Special { id, rev, revisions, deleted, attachments, kept } = special;
@@ -70,7 +87,7 @@ pub(crate) fn from_scanned(text: &Bytes, document: Scanned<'_>) -> Result<Parsed
 ///
 /// # Errors
 /// None in practice: what is stored was parsed once.
-pub(crate) fn from_stored(document: &Document) -> Result<ParsedDocument, Error> {
+pub fn from_stored(document: &Document) -> Result<ParsedDocument, Error> {
     let mut text = Vec::with_capacity(document.members.len() + 20);
     text.push(b'{');
     text.extend_from_slice(&document.members);
@@ -79,29 +96,27 @@ pub(crate) fn from_stored(document: &Document) -> Result<ParsedDocument, Error> 
         text.extend_from_slice(b"\"_deleted\":true");
     }
     text.push(b'}');
-    parse(&text.into())
+    parse(&text.into(), everything)
+}
+
+/// The rules of what was parsed before: all of it is kept.
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the rules")]
+pub(crate) fn everything(name: &str, _value: &[u8]) -> Result<Use, Error> {
+    Ok(if name == "_deleted" { Use::Meaning } else { Use::Body })
 }
 
 /// The id, if it is a local document's: those have revisions of their own kind.
-pub(crate) fn local_id(document: &Scanned<'_>) -> Option<DocId> {
+pub fn local_id(document: &Scanned<'_>) -> Option<DocId> {
     let id = document.special("_id").filter(|id| id.first() == Some(&b'"'))?;
     let id: DocId = read_string(id)?.parse().ok()?;
     (id.kind() == DocKind::Local).then_some(id)
-}
-
-/// The refusal of a text that isn't one JSON object.
-pub(crate) fn not_a_document(error: tidegate_json::Error) -> Error {
-    if matches!(error, tidegate_json::Error::NotAnObject { .. }) {
-        return Error::bad_request("Document must be a JSON object");
-    }
-    error.into()
 }
 
 /// A JSON array of revision ids.
 ///
 /// # Errors
 /// The text isn't one.
-pub(crate) fn parse_revs(text: &[u8]) -> Result<Vec<Rev>, Error> {
+pub fn parse_revs(text: &[u8]) -> Result<Vec<Rev>, Error> {
     let mut revs = Vec::new();
     let is_array = text.trim_ascii_start().first() == Some(&b'[');
     if !is_array {
@@ -115,17 +130,31 @@ pub(crate) fn parse_revs(text: &[u8]) -> Result<Vec<Rev>, Error> {
 }
 
 /// A JSON string that is a revision id.
-fn parse_rev(value: &[u8]) -> Result<Rev, Error> {
+///
+/// # Errors
+/// It isn't.
+pub fn parse_rev(value: &[u8]) -> Result<Rev, Error> {
     let text = read_string(value).ok_or(Error::bad_request("Invalid rev format"))?;
     Ok(text.parse()?)
 }
 
 impl<'d> Special<'d> {
-    fn take(&mut self, name: &'d str, value: &'d [u8]) -> Result<(), Error> {
+    fn take(&mut self, name: &'d str, value: &'d [u8], usage: Use) -> Result<(), Error> {
+        match usage {
+            Use::Meaning => self.interpret(name, value),
+            Use::Body => {
+                self.kept.push((name, value));
+                Ok(())
+            }
+            Use::Nothing => Ok(()),
+        }
+    }
+
+    fn interpret(&mut self, name: &str, value: &'d [u8]) -> Result<(), Error> {
         let is_object = value.first() == Some(&b'{');
         match name {
             "_id" => {
-                let id = read_string(value).ok_or(Error::illegal_docid("Document id must be a string"))?;
+                let id = read_string(value).ok_or(Error::refused(Fault::DocId, "Document id must be a string"))?;
                 self.id = Some(id.parse()?);
             }
             "_rev" => self.rev = Some(parse_rev(value)?),
@@ -133,14 +162,7 @@ impl<'d> Special<'d> {
             "_deleted" if value == b"true" => self.deleted = true,
             "_deleted" if value == b"false" => self.deleted = false,
             "_attachments" if is_object => self.attachments = parse_attachments(value)?,
-            "_revs_info" | "_local_seq" | "_conflicts" | "_deleted_conflicts" => {}
-            "_access"
-            | "_replication_state"
-            | "_replication_state_time"
-            | "_replication_state_reason"
-            | "_replication_id"
-            | "_replication_stats" => self.kept.push((name, value)),
-            _ => return Err(Error::doc_validation(format!("Bad special document member: {name}"))),
+            _ => return Err(Error::refused(Fault::Special, format!("Bad special document member: {name}"))),
         }
         Ok(())
     }
@@ -171,16 +193,16 @@ fn parse_revisions(value: &[u8]) -> Result<Vec<Rev>, Error> {
             _ => {}
         }
     }
-    let start = start.ok_or(Error::doc_validation("_revisions.start isn't an integer."))?;
-    let ids = ids.ok_or(Error::doc_validation("_revisions.ids isn't a array."))?;
+    let start = start.ok_or(Error::refused(Fault::Special, "_revisions.start isn't an integer."))?;
+    let ids = ids.ok_or(Error::refused(Fault::Special, "_revisions.ids isn't a array."))?;
     let mut revs = Vec::new();
     split_array(ids, Limits::default(), |id| {
-        let id = read_string(id).ok_or(Error::doc_validation("RevId isn't a string"))?;
+        let id = read_string(id).ok_or(Error::refused(Fault::Special, "RevId isn't a string"))?;
         let digest: Digest =
-            id.parse().map_err(|_digest_error| Error::doc_validation("RevId isn't a valid hexadecimal"))?;
+            id.parse().map_err(|_digest_error| Error::refused(Fault::Special, "RevId isn't a valid hexadecimal"))?;
         let generation = start.checked_sub(revs.len() as u64).filter(|generation| *generation > 0);
         let generation =
-            generation.ok_or(Error::doc_validation("_revisions.ids has more ids than _revisions.start"))?;
+            generation.ok_or(Error::refused(Fault::Special, "_revisions.ids has more ids than _revisions.start"))?;
         revs.push(Rev::new(generation, digest));
         Ok::<_, Error>(())
     })?;
@@ -213,8 +235,18 @@ fn with_kept(members: &[u8], kept: &[(&str, &[u8])]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    /// Those of CouchDB, in small.
+    fn rules(name: &str, _value: &[u8]) -> Result<Use, Error> {
+        match name {
+            "_conflicts" | "_revs_info" | "_local_seq" | "_deleted_conflicts" => Ok(Use::Nothing),
+            "_replication_stats" | "_replication_id" => Ok(Use::Body),
+            "_never" => Err(Error::refused(Fault::Special, "never")),
+            _ => Ok(Use::Meaning),
+        }
+    }
+
     fn parsed(text: &str) -> ParsedDocument {
-        parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap()
+        parse(&Bytes::copy_from_slice(text.as_bytes()), rules).unwrap()
     }
 
     #[track_caller]
@@ -225,9 +257,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_refused(text: &str, error: &str, reason: &str) {
-        let Error(refusal) = parse(&Bytes::copy_from_slice(text.as_bytes())).unwrap_err();
-        assert_eq!((&*refusal.error, &*refusal.reason), (error, reason), "{text}");
+    fn check_refused(text: &str, expected: Fault, expected_reason: &str) {
+        let refused = parse(&Bytes::copy_from_slice(text.as_bytes()), rules).unwrap_err();
+        let found = if let Error::Refused { fault, .. } = refused { fault } else { Fault::Request };
+        assert_eq!((found, &*refused.to_string()), (expected, expected_reason), "{text}");
     }
 
     #[track_caller]
@@ -306,33 +339,34 @@ mod tests {
     #[test]
     fn ids() {
         assert_eq!(parsed(r#"{"_id":"a\u0062"}"#).id.unwrap().as_str(), "ab");
-        check_refused(r#"{"_id":1}"#, "illegal_docid", "Document id must be a string");
-        check_refused(r#"{"_id":""}"#, "illegal_docid", "Document id must not be empty");
-        check_refused(r#"{"_id":"_x"}"#, "illegal_docid", "Only reserved document ids may start with underscore.");
+        check_refused(r#"{"_id":1}"#, Fault::DocId, "Document id must be a string");
+        let illegal = |text: &str| parse(&Bytes::copy_from_slice(text.as_bytes()), rules).unwrap_err();
+        assert!(matches!(illegal(r#"{"_id":""}"#), Error::DocId(_)));
+        assert!(matches!(illegal(r#"{"_id":"_x"}"#), Error::DocId(_)));
     }
 
     #[test]
     fn what_is_refused() {
-        check_refused("[]", "bad_request", "Document must be a JSON object");
-        check_refused("1", "bad_request", "Document must be a JSON object");
-        check_refused("", "bad_request", "invalid UTF-8 JSON");
-        check_refused("{\"a\":}", "bad_request", "invalid UTF-8 JSON");
-        for rev in ["1", "\"\"", "\"a\"", "\"a-b\"", "null", "{}"] {
-            check_refused(&format!("{{\"_rev\":{rev}}}"), "bad_request", "Invalid rev format");
+        for bad in ["[]", "1", "", "{\"a\":}"] {
+            assert!(matches!(parse(&Bytes::copy_from_slice(bad.as_bytes()), rules), Err(Error::Json(_))), "{bad}");
         }
+        for rev in ["1", "null", "{}"] {
+            check_refused(&format!("{{\"_rev\":{rev}}}"), Fault::Request, "Invalid rev format");
+        }
+        check_refused(r#"{"_never":1}"#, Fault::Special, "never");
         for bad in ["_zing", "_", "_Id"] {
             let text = format!("{{\"{bad}\":4}}");
-            check_refused(&text, "doc_validation", &format!("Bad special document member: {bad}"));
+            check_refused(&text, Fault::Special, &format!("Bad special document member: {bad}"));
         }
-        check_refused(r#"{"_deleted":1}"#, "doc_validation", "Bad special document member: _deleted");
-        check_refused(r#"{"_attachments":[]}"#, "doc_validation", "Bad special document member: _attachments");
-        check_refused(r#"{"_revisions":[]}"#, "doc_validation", "Bad special document member: _revisions");
+        check_refused(r#"{"_deleted":1}"#, Fault::Special, "Bad special document member: _deleted");
+        check_refused(r#"{"_attachments":[]}"#, Fault::Special, "Bad special document member: _attachments");
+        check_refused(r#"{"_revisions":[]}"#, Fault::Special, "Bad special document member: _revisions");
     }
 
     #[test]
     fn revisions_have_their_shape() {
         let check =
-            |value: &str, reason: &str| check_refused(&format!("{{\"_revisions\":{value}}}"), "doc_validation", reason);
+            |value: &str, reason: &str| check_refused(&format!("{{\"_revisions\":{value}}}"), Fault::Special, reason);
         check("{}", "_revisions.start isn't an integer.");
         check(r#"{"start":"1","ids":["a"]}"#, "_revisions.start isn't an integer.");
         check(r#"{"start":1.0,"ids":["a"]}"#, "_revisions.start isn't an integer.");

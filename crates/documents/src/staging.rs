@@ -1,32 +1,41 @@
 //! From parsed documents to the engine's writes: their content is taken in first, and let go of when they aren't written.
 
-use super::{
-    intake::named,
-    parse::ParsedDocument,
-    parse_attachment::{Content, ParsedAttachment},
-    request::Edits,
-};
-use crate::{
-    context::Context,
-    error::{Error, internal},
-};
+use crate::{Content, Error, ParsedAttachment, ParsedDocument, intake::named};
 use std::future::Future;
 use tidegate_engine::{
     AttachmentContent, AttachmentWrite, Database, Encoding, Placement, StagedAttachment, Write, Written,
 };
+use tidegate_http::query::Query;
 use tidegate_types::DocId;
+use tokio_util::task::TaskTracker;
+
+/// How revisions that are written take their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edits {
+    /// They are made here.
+    Made,
+    /// Another replica made them: `new_edits=false`.
+    Replicated,
+}
+
+impl Edits {
+    /// As a query says.
+    pub fn parse(query: &Query<'_>) -> Self {
+        if query.get("new_edits") == Some("false") { Self::Replicated } else { Self::Made }
+    }
+}
 
 /// Runs work to its end even if the client goes away meanwhile, so that it can clear up behind itself.
 ///
 /// # Errors
 /// Those of the work.
-pub(super) async fn to_its_end<T: Send + 'static>(
-    cx: &Context,
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    match cx.tasks.spawn(work).await {
+pub async fn to_its_end<T: Send + 'static, E: From<Error> + Send + 'static>(
+    tasks: &TaskTracker,
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E> {
+    match tasks.spawn(work).await {
         Ok(outcome) => outcome,
-        Err(error) => Err(internal(&error)),
+        Err(error) => Err(Error::internal(&error).into()),
     }
 }
 
@@ -34,7 +43,7 @@ pub(super) async fn to_its_end<T: Send + 'static>(
 ///
 /// # Errors
 /// Content could not be taken in; all that was taken in for it is let go of.
-pub(super) async fn stage(db: &Database, id: DocId, document: ParsedDocument, edits: Edits) -> Result<Write, Error> {
+pub async fn stage(db: &Database, id: DocId, document: ParsedDocument, edits: Edits) -> Result<Write, Error> {
     let ParsedDocument { revs, deleted, members, canonical, attachments, .. } = document;
     let mut staged = Vec::with_capacity(attachments.len());
     for attachment in attachments {
@@ -67,7 +76,7 @@ async fn stage_attachment(db: &Database, attachment: ParsedAttachment, edits: Ed
 }
 
 /// Content that is new in an edit made here is as new as the edit, whatever was said.
-pub(super) fn kept_revpos(revpos: Option<u64>, content: &AttachmentContent, edits: Edits) -> Option<u64> {
+pub(crate) fn kept_revpos(revpos: Option<u64>, content: &AttachmentContent, edits: Edits) -> Option<u64> {
     match (content, edits) {
         (AttachmentContent::Staged(_), Edits::Made) => None,
         (AttachmentContent::Stub, _) | (AttachmentContent::Staged(_), Edits::Replicated) => revpos,
@@ -82,7 +91,7 @@ fn not_following(name: &str) -> Error {
 ///
 /// # Errors
 /// It was refused, or the storage failed.
-pub(super) async fn commit(db: &Database, write: Write) -> Result<Written, Error> {
+pub async fn commit(db: &Database, write: Write) -> Result<Written, Error> {
     let staged = contents(&write.attachments);
     match db.write_one(write).await {
         Ok(written) => Ok(written),
@@ -96,13 +105,13 @@ pub(super) async fn commit(db: &Database, write: Write) -> Result<Written, Error
 }
 
 /// Whether nothing can have been written: what was taken in is surely not wanted any more.
-pub(super) fn is_refusal(error: &tidegate_engine::Error) -> bool {
+pub fn is_refusal(error: &tidegate_engine::Error) -> bool {
     use tidegate_engine::Error as E;
     matches!(error, E::Conflict | E::MissingStub { .. } | E::DocumentTooLarge { .. } | E::Overloaded)
 }
 
 /// What was taken in for these attachments.
-pub(super) fn contents(attachments: &[AttachmentWrite]) -> Vec<StagedAttachment> {
+pub fn contents(attachments: &[AttachmentWrite]) -> Vec<StagedAttachment> {
     let staged = attachments.iter().filter_map(|attachment| match &attachment.content {
         AttachmentContent::Stub => None,
         AttachmentContent::Staged(staged) => Some(staged.clone()),
@@ -111,7 +120,7 @@ pub(super) fn contents(attachments: &[AttachmentWrite]) -> Vec<StagedAttachment>
 }
 
 /// Lets go of content.
-pub(super) async fn discard(db: &Database, staged: Vec<StagedAttachment>) {
+pub async fn discard(db: &Database, staged: Vec<StagedAttachment>) {
     if staged.is_empty() {
         return;
     }

@@ -1,6 +1,6 @@
 //! What a document's text says of its attachments. Source of rules and texts: `couch_att:from_json`.
 
-use crate::error::Error;
+use crate::{Error, Fault};
 use base64::{
     Engine as _, alphabet,
     engine::{GeneralPurpose, GeneralPurposeConfig},
@@ -11,7 +11,7 @@ use tidegate_engine::{AttachmentDigest, Encoding};
 use tidegate_json::{Limits, Members, read_string};
 
 /// The type of an attachment that comes without one.
-pub(crate) const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
+pub const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
 
 /// Strict but for bits that don't count, as Erlang's decoder.
 const BASE64: GeneralPurpose =
@@ -19,16 +19,20 @@ const BASE64: GeneralPurpose =
 
 /// One member of `_attachments`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ParsedAttachment {
-    pub(crate) name: String,
-    pub(crate) content_type: String,
-    pub(crate) revpos: Option<u64>,
-    pub(crate) content: Content,
+pub struct ParsedAttachment {
+    /// Its name.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
+    /// In which generation it says that its content changed last.
+    pub revpos: Option<u64>,
+    /// Where its content is.
+    pub content: Content,
 }
 
 /// Where its content is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
+pub enum Content {
     /// In the parent revision.
     Stub,
     /// In the text; decoded.
@@ -39,12 +43,13 @@ pub(crate) enum Content {
 
 /// What is to be expected of content that follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Follows {
-    pub(crate) encoding: Encoding,
+pub struct Follows {
+    /// How it comes.
+    pub encoding: Encoding,
     /// Bytes to come, where it was said.
-    pub(crate) length: Option<u64>,
+    pub length: Option<u64>,
     /// The MD5 of the bytes to come, where it was said.
-    pub(crate) digest: Option<AttachmentDigest>,
+    pub digest: Option<AttachmentDigest>,
 }
 
 /// The fields of one attachment, raw.
@@ -71,7 +76,7 @@ pub(crate) fn parse_attachments(value: &[u8]) -> Result<Vec<ParsedAttachment>, E
 ///
 /// # Errors
 /// The name begins with an underscore.
-pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+pub fn check_name(name: &str) -> Result<(), Error> {
     if name.starts_with('_') {
         return Err(Error::bad_request(format!("Attachment name '{name}' starts with prohibited character '_'")));
     }
@@ -79,7 +84,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
 }
 
 /// An MD5 in base64, as in `Content-MD5`.
-pub(crate) fn parse_md5(text: &str) -> Option<AttachmentDigest> {
+pub fn parse_md5(text: &str) -> Option<AttachmentDigest> {
     let bytes = BASE64.decode(text.trim()).ok()?;
     bytes.try_into().ok().map(AttachmentDigest::new)
 }
@@ -88,12 +93,12 @@ pub(crate) fn parse_md5(text: &str) -> Option<AttachmentDigest> {
 ///
 /// # Errors
 /// It is another one.
-pub(crate) fn parse_encoding(name: Option<&str>) -> Result<Encoding, Error> {
+pub fn parse_encoding(name: Option<&str>) -> Result<Encoding, Error> {
     match name.map(str::trim) {
         None | Some("") => Ok(Encoding::Identity),
         Some(name) if name.eq_ignore_ascii_case("identity") => Ok(Encoding::Identity),
         Some(name) if name.eq_ignore_ascii_case("gzip") => Ok(Encoding::Gzip),
-        Some(_) => Err(Error::bad_content_type("Only gzip and identity content-encodings are supported")),
+        Some(_) => Err(Error::refused(Fault::MediaType, "Only gzip and identity content-encodings are supported")),
     }
 }
 
@@ -154,7 +159,7 @@ mod tests {
 
     fn one(fields: &str) -> Result<ParsedAttachment, String> {
         let parsed = parse_attachments(format!("{{\"a.txt\":{{{fields}}}}}").as_bytes());
-        let mut attachments = parsed.map_err(|Error(error)| error.reason.into_owned())?;
+        let mut attachments = parsed.map_err(|error| error.to_string())?;
         Ok(attachments.remove(0))
     }
 
@@ -204,8 +209,8 @@ mod tests {
         }
         let reason = "Only gzip and identity content-encodings are supported";
         assert_eq!(one(r#""follows":true,"encoding":"br""#).unwrap_err(), reason);
-        let Error(error) = parse_attachments(br#"{"_foo.txt":{"data":""}}"#).unwrap_err();
-        assert_eq!(error.reason, "Attachment name '_foo.txt' starts with prohibited character '_'");
+        let error = parse_attachments(br#"{"_foo.txt":{"data":""}}"#).unwrap_err();
+        assert_eq!(error.to_string(), "Attachment name '_foo.txt' starts with prohibited character '_'");
     }
 
     #[test]

@@ -3,10 +3,7 @@
 //! Small ones are sent whole; others are streamed by a task of their own, in bounded memory. The length is known in either
 //! case.
 
-use crate::{
-    context::{Answer, Context},
-    error::{Error, internal},
-};
+use crate::Error;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -17,15 +14,16 @@ use tidegate_http::{
     gzip::{Decoder, GzipError},
     respond::{self, ClientGone, Sender},
 };
+use tokio_util::task::TaskTracker;
 
 /// The longest body with attachments that is read whole before it is sent.
 const WHOLE_BYTES_MAX: u64 = 64 << 10;
 /// Chunks under way to a client; each is 1 MiB at most.
-pub(super) const CHUNKS_MAX: usize = 2;
+pub(crate) const CHUNKS_MAX: usize = 2;
 
 /// How an attachment's content is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// As it is stored.
     Stored,
     /// These of the bytes as they are stored.
@@ -36,9 +34,19 @@ pub(crate) enum Form {
     Base64,
 }
 
+/// How answers get to the client.
+pub struct Delivery<'r> {
+    /// The request's method: a `HEAD` gets no body.
+    pub method: &'r Method,
+    /// Where streamed responses run.
+    pub tasks: &'r TaskTracker,
+    /// After how long a client that takes nothing counts as gone.
+    pub deadline: Duration,
+}
+
 /// A body in the making.
 #[derive(Debug, Default)]
-pub(crate) struct Pieces {
+pub struct Pieces {
     ready: Vec<Piece>,
     ready_length: u64,
     text: Vec<u8>,
@@ -52,7 +60,7 @@ enum Piece {
 
 /// Why a stream ends before its end.
 #[derive(Debug)]
-pub(super) enum Cut {
+pub(crate) enum Cut {
     /// Nobody reads it, or not fast enough.
     ClientGone,
     /// It can't be made; the log says why.
@@ -61,19 +69,19 @@ pub(super) enum Cut {
 
 impl Pieces {
     /// Where text is written to.
-    pub(crate) fn text(&mut self) -> &mut Vec<u8> {
+    pub fn text(&mut self) -> &mut Vec<u8> {
         &mut self.text
     }
 
     /// Adds an attachment's content behind the text.
-    pub(crate) fn content(&mut self, attachment: &Attachment, form: Form) {
+    pub fn content(&mut self, attachment: &Attachment, form: Form) {
         self.settle();
         self.ready_length += content_length(attachment, &form);
         self.ready.push(Piece::Content(Box::new(attachment.clone()), form));
     }
 
     /// Bytes of the whole.
-    pub(crate) fn length(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         self.ready_length + self.text.len() as u64
     }
 
@@ -81,7 +89,7 @@ impl Pieces {
     ///
     /// # Errors
     /// The storage failed.
-    pub(crate) async fn read_into(mut self, db: &Database, out: &mut Vec<u8>) -> Result<(), Error> {
+    pub async fn read_into(mut self, db: &Database, out: &mut Vec<u8>) -> Result<(), Error> {
         self.settle();
         for piece in self.ready {
             match piece {
@@ -101,18 +109,18 @@ impl Pieces {
     ///
     /// # Errors
     /// The storage failed.
-    pub(crate) async fn respond(
+    pub async fn respond(
         mut self,
-        cx: &Context,
+        delivery: &Delivery<'_>,
         db: &Database,
         status: StatusCode,
         content_type: HeaderValue,
-    ) -> Answer {
+    ) -> Result<Response<Body>, Error> {
         let length = self.length();
         if self.ready.is_empty() {
             return Ok(respond::bytes(status, content_type, self.text.into()));
         }
-        if cx.request.method == Method::HEAD {
+        if *delivery.method == Method::HEAD {
             return Ok(with_length(respond::stream(status, content_type, Body::Empty), length));
         }
         if length <= WHOLE_BYTES_MAX {
@@ -122,8 +130,8 @@ impl Pieces {
         }
         self.settle();
         let (sender, body) = respond::channel(CHUNKS_MAX);
-        let (db, deadline) = (db.clone(), cx.shared.settings.body_timeout);
-        cx.tasks.spawn(async move {
+        let (db, deadline) = (db.clone(), delivery.deadline);
+        delivery.tasks.spawn(async move {
             match self.stream(&db, &sender, deadline).await {
                 Ok(()) => drop(sender.finish().await),
                 Err(Cut::ClientGone | Cut::Failed) => sender.abort(),
@@ -133,7 +141,7 @@ impl Pieces {
     }
 
     /// Sends the whole. A client that takes nothing for `deadline` counts as gone.
-    pub(super) async fn stream(mut self, db: &Database, sender: &Sender, deadline: Duration) -> Result<(), Cut> {
+    pub(crate) async fn stream(mut self, db: &Database, sender: &Sender, deadline: Duration) -> Result<(), Cut> {
         self.settle();
         for piece in self.ready {
             match piece {
@@ -179,7 +187,7 @@ fn content_length(attachment: &Attachment, form: &Form) -> u64 {
 }
 
 impl From<Error> for Cut {
-    fn from(Error(error): Error) -> Self {
+    fn from(error: Error) -> Self {
         tracing::warn!(%error, "a response was cut");
         Self::Failed
     }
@@ -246,5 +254,5 @@ impl Content {
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn damaged(error: GzipError) -> Error {
-    internal(&error)
+    Error::internal(&error)
 }

@@ -1,0 +1,65 @@
+//! The changes of documents that are named.
+
+use super::{
+    params::{Deleted, Params, Style},
+    position::Position,
+    row::{self, Form},
+    source::Row,
+};
+use crate::error::Error;
+use std::sync::Arc;
+use tidegate_engine::{Change, Database, Detail, DocRow, OpenRev, OpenRevs};
+use tidegate_types::DocId;
+
+/// The whole answer.
+pub(super) async fn list(db: &Database, params: &Params, ids: &[DocId]) -> Result<Vec<u8>, Error> {
+    let mut ids = ids.to_vec();
+    ids.sort();
+    ids.dedup();
+    let (info, found) = db.rows(&ids).await?;
+    let mut changed: Vec<DocRow> = found.into_iter().flatten().collect();
+    changed.retain(|row| row.winner.seq > params.since.settled());
+    if params.deleted == Deleted::LeftOut {
+        changed.retain(|row| !row.winner.deleted);
+    }
+    changed.sort_by_key(|row| row.winner.seq);
+    let is_cut = changed.len() > params.limit;
+    changed.truncate(params.limit);
+    let last = changed.last().map(|row| row.winner.seq).filter(|_| is_cut).unwrap_or(info.update_seq);
+    let mut out = b"{\"results\":[\r\n".to_vec();
+    for (index, changed) in changed.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(db, params, changed, &mut out).await?;
+        out.push(b'\n');
+    }
+    out.extend_from_slice(format!("],\n\"last_seq\":\"{last}\"}}\n").as_bytes());
+    Ok(out)
+}
+
+async fn write(db: &Database, params: &Params, changed: DocRow, out: &mut Vec<u8>) -> Result<(), Error> {
+    let DocRow { id, winner } = changed;
+    let others = match params.style {
+        Style::Winner => Vec::new(),
+        Style::AllDocs => {
+            let leaves = db.open_revs(&id, &OpenRevs::All).await?.into_iter();
+            let revs = leaves.map(|leaf| match leaf {
+                OpenRev::Found(document) => document.rev,
+                OpenRev::Missing(rev) => rev,
+            });
+            revs.filter(|rev| *rev != winner.rev).collect()
+        }
+    };
+    let change =
+        Change { seq: winner.seq, id, deleted: winner.deleted, winner: winner.rev, others, winner_body: winner.body };
+    let document = match &params.docs {
+        Some(options) => db.changed_document(&change, Detail::Plain).await?.map(|document| (document, options)),
+        None => None,
+    };
+    let document = document.as_ref().map(|(document, options)| (document, *options));
+    let position = Position::plain(change.seq);
+    let row = Row { position, change: Arc::new(change), removed: Vec::new(), is_revoked: false };
+    row::write(db, &row, Form { style: params.style, names: params.names }, document, out);
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! A feed as the body of a response.
+
+use super::{
+    params::FeedKind,
+    reading::{Reading, Waited},
+};
+use crate::{
+    context::{Answer, json},
+    error::Error,
+};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use tidegate_http::{
+    feed::{Feed, Rest},
+    respond::{self, Aborted, Source},
+};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// A feed under way.
+pub(super) struct Run {
+    reading: Reading,
+    kind: FeedKind,
+    phase: Phase,
+    /// Whether the next row is the first.
+    is_first: bool,
+    /// What is written and not yet sent.
+    out: Vec<u8>,
+    /// Since when nothing was sent.
+    quiet_since: Instant,
+    draining: CancellationToken,
+    /// Its place among the feeds that may be open.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// How far a feed has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// What was there at the beginning is being sent.
+    Reading,
+    /// It waits for changes.
+    Following,
+    /// Its last words are due.
+    Ending,
+    Ended,
+}
+
+impl Run {
+    pub(super) fn new(reading: Reading, kind: FeedKind, draining: CancellationToken) -> Self {
+        let out = match kind {
+            FeedKind::Normal | FeedKind::Longpoll => b"{\"results\":[\r\n".to_vec(),
+            FeedKind::Continuous | FeedKind::WebSocket => Vec::new(),
+        };
+        let (phase, quiet_since) = (Phase::Reading, Instant::now());
+        Self { reading, kind, phase, is_first: true, out, quiet_since, draining, place: None }
+    }
+
+    /// Keeps its place until it ends.
+    pub(super) fn with_place(self, place: OwnedSemaphorePermit) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    /// The answer: whole if it is short, as most are.
+    pub(super) async fn answer(mut self, content_type: HeaderValue) -> Answer {
+        self.advance().await?;
+        if self.phase == Phase::Ending {
+            self.advance().await?;
+            return Ok(json(StatusCode::OK, self.out));
+        }
+        Ok(respond::stream(StatusCode::OK, content_type, respond::pulled(self)))
+    }
+
+    /// Does the next thing: a page, a wait, or the end.
+    async fn advance(&mut self) -> Result<(), Error> {
+        match self.phase {
+            Phase::Reading => {
+                Box::pin(self.read()).await?;
+                if self.is_over() {
+                    self.phase = Phase::Ending;
+                } else if self.reading.has_caught_up() {
+                    self.catch_up();
+                }
+            }
+            Phase::Following => {
+                match self.reading.wait(self.quiet_since, &self.draining).await {
+                    // Boxed, so that little is held while it waits.
+                    Waited::Changed => Box::pin(self.read()).await?,
+                    Waited::Heartbeat => self.out.push(b'\n'),
+                    Waited::Over => self.phase = Phase::Ending,
+                }
+                if self.is_over() {
+                    self.phase = Phase::Ending;
+                }
+            }
+            Phase::Ending => {
+                self.write_end();
+                self.place = None;
+                self.phase = Phase::Ended;
+            }
+            Phase::Ended => {}
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<(), Error> {
+        for row in self.reading.next().await? {
+            let is_first = std::mem::take(&mut self.is_first);
+            if !is_first && self.kind != FeedKind::Continuous {
+                self.out.push(b',');
+            }
+            self.out.extend_from_slice(&row);
+            self.out.push(b'\n');
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing to wait for.
+    fn is_over(&self) -> bool {
+        self.reading.is_full()
+            || match self.kind {
+                FeedKind::Normal => self.reading.has_caught_up(),
+                FeedKind::Longpoll => !self.is_first && (self.phase != Phase::Reading || self.reading.has_caught_up()),
+                FeedKind::Continuous | FeedKind::WebSocket => false,
+            }
+    }
+
+    fn catch_up(&mut self) {
+        if self.kind == FeedKind::Continuous {
+            self.out.push(b'\n');
+        }
+        self.phase = Phase::Following;
+    }
+
+    fn write_end(&mut self) {
+        match self.kind {
+            FeedKind::Normal | FeedKind::Longpoll => {
+                let end = format!("],\n\"last_seq\":\"{}\"}}\n", self.reading.last());
+                self.out.extend_from_slice(end.as_bytes());
+            }
+            FeedKind::Continuous | FeedKind::WebSocket => {}
+        }
+    }
+}
+
+impl Source for Run {
+    async fn next(&mut self) -> Result<Option<Bytes>, Aborted> {
+        // What is written before the first page is sent at once: clients wait for it.
+        if self.out.is_empty() || self.kind == FeedKind::Normal {
+            while self.phase != Phase::Ended {
+                if let Err(error) = self.advance().await {
+                    // The response is cut: a client must not take it for whole.
+                    tracing::error!(reason = %error.reason, "a changes feed failed");
+                    return Err(Aborted);
+                }
+                if !self.out.is_empty() {
+                    break;
+                }
+            }
+        }
+        if self.out.is_empty() {
+            return Ok(None);
+        }
+        self.quiet_since = Instant::now();
+        Ok(Some(std::mem::take(&mut self.out).into()))
+    }
+}
+
+impl Feed for Run {
+    /// Each waits for itself.
+    fn rest(&mut self) -> Option<Rest> {
+        None
+    }
+
+    fn resume(&mut self, _position: u64, sent_at: Instant) {
+        self.quiet_since = sent_at;
+    }
+}
