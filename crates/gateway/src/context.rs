@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tidegate_documents::Delivery;
-use tidegate_engine::{Caller, Database, Engine, Live};
+use tidegate_engine::{Caller, Credentials, Database, Engine, Live};
 use tidegate_http::{
     Arrival, Body, BodyLimits, BodyReader,
     body::{ContentCoding, read_whole},
@@ -44,6 +44,15 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// What the request shows of who makes it.
+    pub(crate) fn credentials<'r>(&self, header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync)) -> Credentials<'r> {
+        let transport = match self.arrival.transport {
+            tidegate_http::Transport::Plain => tidegate_engine::Transport::Plain,
+            tidegate_http::Transport::Tls => tidegate_engine::Transport::Tls,
+        };
+        Credentials { header, peer: self.arrival.peer, transport }
+    }
+
     pub(crate) fn header(&self, name: header::HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }

@@ -9,7 +9,7 @@ use crate::{
 use http::StatusCode;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
-use tidegate_engine::{Database, Layout};
+use tidegate_engine::Database;
 use tidegate_http::respond;
 use tidegate_types::DbName;
 
@@ -30,7 +30,7 @@ pub(crate) async fn create(cx: &Context, keyspace: &Keyspace, body: Incoming) ->
     }
     let parsed = name.parse::<DbName>().ok().filter(|name| !is_system(name));
     let illegal = || Error::bad_request(format!("1 errors:\n400 Illegal database name: {name}"));
-    cx.engine.create_database(&cx.caller, &parsed.ok_or_else(illegal)?, Layout::Whole).await?;
+    cx.engine.create_database_in_channels(&cx.caller, &parsed.ok_or_else(illegal)?).await?;
     Ok(respond::empty(StatusCode::CREATED))
 }
 

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use std::borrow::Cow;
 use tidegate_documents::Fault;
-use tidegate_engine::{Absence, AccessError, Refusal, ScriptError};
+use tidegate_engine::{
+    Absence, AccessError, Refusal, ScriptError, oidc::Error as OidcError, principal::Error as PrincipalError,
+};
 use tidegate_http::{
     Body, BodyError, multipart::MultipartError, path::PathError, query::QueryError, range::content_range_unsatisfied,
     respond,
@@ -147,6 +149,16 @@ impl From<tidegate_engine::Error> for Error {
         match error {
             E::BadCredentials => Self::invalid_login(),
             E::Access(error) => error.into(),
+            E::Principal(PrincipalError::Corrupt(_)) | E::Vouching(OidcError::Misconfigured(_)) => internal(&error),
+            E::Principal(_) => Self::bad_request(error.to_string()),
+            E::PrincipalExists(_) => Self::conflict("Already exists"),
+            E::NoPrincipal(_) => Self::not_found("missing"),
+            E::Vouching(OidcError::NoProvider(_) | OidcError::Callback(_)) => Self::bad_request(error.to_string()),
+            E::Vouching(OidcError::Token(why)) => {
+                tracing::info!(%why, "a token proves nothing");
+                Self::invalid_login()
+            }
+            E::Vouching(_) | E::Unreachable(_) => Self::new(StatusCode::BAD_GATEWAY, error.to_string()),
             E::Refused(Refusal::Forbidden) => Self::new(StatusCode::FORBIDDEN, error.to_string()),
             E::Refused(_) | E::IllegalDocId(_) | E::InvalidDesign(_) | E::IllegalPartition(_) | E::NotPartitioned => {
                 Self::bad_request(error.to_string())
@@ -162,7 +174,9 @@ impl From<tidegate_engine::Error> for Error {
             E::NotFound(Absence::Attachment) => Self::not_found("missing attachment"),
             E::Conflict => Self::conflict("Document revision conflict"),
             E::MissingStub { name, .. } => Self::bad_request(format!("Missing digest in stub attachment \"{name}\"")),
-            E::DocumentTooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Document too large!"),
+            E::DocumentTooLarge { .. } | E::PartitionFull { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Document too large!")
+            }
             E::AttachmentTooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Attachment too large"),
             E::BadGzip { .. } => Self::bad_request(error.to_string()),
             E::Overloaded | E::ReadOnly { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),

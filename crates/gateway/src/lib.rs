@@ -11,10 +11,12 @@ mod document;
 mod error;
 mod list;
 mod local;
+mod principals;
 mod revisions;
 mod route;
 mod server;
 mod service;
+mod session;
 
 pub use error::refusal;
 pub use service::{Door, Gateway, Port, Profile, Settings};

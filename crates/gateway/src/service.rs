@@ -5,14 +5,14 @@ use crate::{
     context::{Answer, Context, Head},
     database, document,
     error::Error,
-    list, local, revisions,
+    list, local, principals, revisions,
     route::{self, DatabaseRoute, Keyspace, Parsed, Route, ServerRoute, Slash},
-    server,
+    server, session,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::{sync::Arc, time::Duration};
-use tidegate_engine::{Administrator, Caller, Credentials, Database, Engine, Live};
+use tidegate_engine::{Administrator, Caller, Database, Engine, Live};
 use tidegate_http::{
     Arrival, Body, gzip,
     negotiate::{Accept, accepts_gzip},
@@ -135,15 +135,17 @@ impl Gateway {
         if let Some(answer) = answered_by_route(request, methods, slash) {
             return answer;
         }
-        let caller = match self.authenticate(request).await {
-            Err(_) if is_for_anybody(&route) => self.engine.anonymous().caller,
-            caller => self.unless_unknown(&route, caller).await?,
-        };
+        let (caller, cookie) = self.authenticate(request, &route).await?;
         let cx = self.context(live, caller, request);
-        match route {
+        let mut response = match route {
             Route::Server(route) => answer_server(&cx, route, body).await,
             Route::Database(keyspace, route) => answer_database(&cx, &keyspace, route, body).await,
         }
+        .unwrap_or_else(Error::into_response);
+        if let Some(cookie) = cookie {
+            session::put_cookie(&mut response, &cookie);
+        }
+        Ok(response)
     }
 
     fn context(&self, live: Arc<Live>, caller: Caller, request: &Arc<Head>) -> Context {
@@ -158,46 +160,52 @@ impl Gateway {
         }
     }
 
-    /// Who makes the request.
-    async fn authenticate(&self, request: &Head) -> Result<Caller, Error> {
+    /// Who makes the request, and the cookie that keeps a session going.
+    async fn authenticate(&self, request: &Head, route: &Route) -> Result<(Caller, Option<String>), Error> {
         match &self.shared.door {
-            Door::Open(administrator) => server::check_local(request).map(|()| administrator.caller()),
+            Door::Open(administrator) => Ok((server::check_local(request).map(|()| administrator.caller())?, None)),
             Door::Administrators => {
-                let caller = self.login(request).await?;
-                if caller.is_admin() { Ok(caller) } else { Err(challenged(Error::login_required())) }
+                let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+                let login = self.engine.authenticate(&request.credentials(&header)).await;
+                match login.map_err(Error::from) {
+                    _ if is_for_anybody(route) => Ok((self.engine.anonymous().caller, None)),
+                    Ok(login) if login.caller.is_admin() => Ok((login.caller, None)),
+                    Ok(_) => Err(challenged(Error::login_required())),
+                    Err(error) => Err(challenged(error)),
+                }
             }
-            // Users of databases are yet to come: nobody is one.
-            Door::Users if request.headers.contains_key(header::AUTHORIZATION) => {
-                Err(challenged(Error::invalid_login()))
-            }
-            Door::Users => Err(challenged(Error::login_required())),
+            Door::Users => self.user(request, route).await,
         }
     }
 
-    async fn login(&self, request: &Head) -> Result<Caller, Error> {
+    /// The user of the database that the request is for.
+    async fn user(&self, request: &Head, route: &Route) -> Result<(Caller, Option<String>), Error> {
+        let Route::Database(keyspace, route) = route else { return Ok((self.engine.anonymous().caller, None)) };
+        let name = keyspace.database().map_err(|error| self.unknown(request, error))?;
+        // Whoever comes to log in may bring a session that is over, or credentials that are wrong.
+        let is_login = *route == DatabaseRoute::Session;
         let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
-        let transport = match request.arrival.transport {
-            tidegate_http::Transport::Plain => tidegate_engine::Transport::Plain,
-            tidegate_http::Transport::Tls => tidegate_engine::Transport::Tls,
-        };
-        let credentials = Credentials { header: &header, peer: request.arrival.peer, transport };
-        match self.engine.authenticate(&credentials).await {
-            Ok(login) => Ok(login.caller),
+        let login = self.engine.authenticate_principal(&name, &request.credentials(&header)).await;
+        match login {
+            Ok(login) if login.caller.is_somebody() || is_login => Ok((login.caller, login.cookie)),
+            Ok(_) => Err(challenged(Error::login_required())),
+            Err(tidegate_engine::Error::NoDatabase(name)) => {
+                Err(self.unknown(request, Error::no_database(name.as_str())))
+            }
+            Err(tidegate_engine::Error::BadCredentials) if is_login && request.method != Method::GET => {
+                Ok((self.engine.anonymous().caller, None))
+            }
             Err(error) => Err(challenged(error.into())),
         }
     }
 
-    /// Version 2 tells that there is no such database before it asks who wants to know.
-    async fn unless_unknown(&self, route: &Route, caller: Result<Caller, Error>) -> Result<Caller, Error> {
-        if let (Profile::Two, Port::Public, Err(_), Route::Database(keyspace, _)) =
-            (self.shared.settings.profile, self.shared.port, &caller, route)
-        {
-            let name = keyspace.database()?;
-            if !self.engine.has_database(&name).await? {
-                return Err(Error::no_database(name.as_str()));
-            }
+    /// What is told of a database that there isn't. Version 4 tells only those of it who are let in, which nobody is.
+    fn unknown(&self, request: &Head, error: Error) -> Error {
+        match self.shared.settings.profile {
+            Profile::Two => error,
+            Profile::Four if request.headers.contains_key(header::AUTHORIZATION) => challenged(Error::invalid_login()),
+            Profile::Four => challenged(Error::login_required()),
         }
-        caller
     }
 }
 
@@ -288,6 +296,9 @@ async fn answer_database(cx: &Context, keyspace: &Keyspace, route: DatabaseRoute
         return Box::pin(database::create(cx, keyspace, body)).await;
     }
     let name = keyspace.database()?;
+    if route == R::Session && cx.shared.port == Port::Public {
+        return Box::pin(answer_own_session(cx, &name, body)).await;
+    }
     if let (R::Database, "DELETE") = (&route, method) {
         return Box::pin(database::delete(cx, &name)).await;
     }
@@ -310,7 +321,43 @@ async fn answer_database(cx: &Context, keyspace: &Keyspace, route: DatabaseRoute
         (R::Purge, _) => Box::pin(revisions::purge(cx, &db, body)).await,
         (R::Raw(id), _) => Box::pin(revisions::raw(cx, &db, id)).await,
         (R::RevTree(id), _) => Box::pin(revisions::rev_tree(&db, id)).await,
+        (R::Session, "POST") => Box::pin(session::create(cx, &db, body)).await,
+        (R::Session, _) => Box::pin(session::get(cx, &db)).await,
+        _ => answer_principals(cx, &db, (&route, method), body).await,
+    }
+}
+
+/// Users, roles and their sessions, on the admin port.
+async fn answer_principals(cx: &Context, db: &Database, route: (&DatabaseRoute, &str), body: Incoming) -> Answer {
+    use DatabaseRoute as R;
+    match route {
+        (R::Users, "POST") => Box::pin(principals::create_user(cx, db, body)).await,
+        (R::Users, _) => Box::pin(principals::list_users(cx, db)).await,
+        (R::User(name), "PUT") => Box::pin(principals::put_user(cx, db, name, body)).await,
+        (R::User(name), "DELETE") => Box::pin(principals::delete_user(db, name)).await,
+        (R::User(name), _) => Box::pin(principals::get_user(cx, db, name)).await,
+        (R::Roles, "POST") => Box::pin(principals::create_role(cx, db, body)).await,
+        (R::Roles, _) => Box::pin(principals::list_roles(cx, db)).await,
+        (R::Role(name), "PUT") => Box::pin(principals::put_role(cx, db, name, body)).await,
+        (R::Role(name), "DELETE") => Box::pin(principals::delete_role(db, name)).await,
+        (R::Role(name), _) => Box::pin(principals::get_role(db, name)).await,
+        (R::SessionOf(id), "DELETE") => Box::pin(session::delete(db, id, None)).await,
+        (R::SessionOf(id), _) => Box::pin(session::show(cx, db, id)).await,
+        (R::UserSessions(name), _) => Box::pin(session::delete_all(db, name)).await,
+        (R::UserSession(name, id), _) => Box::pin(session::delete(db, id, Some(name))).await,
         _ => Err(Error::not_implemented()),
+    }
+}
+
+/// The session of whoever asks, on the public port.
+async fn answer_own_session(cx: &Context, name: &DbName, body: Incoming) -> Answer {
+    let header = |name: &str| cx.request.headers.get(name).and_then(|value| value.to_str().ok());
+    let credentials = cx.request.credentials(&header);
+    match cx.request.method.as_str() {
+        "POST" => session::log_in(cx, name, &credentials, body).await.map_err(challenged),
+        "DELETE" => session::log_out(cx, name, &credentials).await,
+        _ if cx.caller.is_somebody() => session::get(cx, &cx.database(name).await?).await,
+        _ => Ok(session::nobody(cx)),
     }
 }
 

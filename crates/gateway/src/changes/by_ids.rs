@@ -3,12 +3,10 @@
 use super::{
     params::{Deleted, Params, Style},
     position::Position,
-    row::{self, Form},
-    source::Row,
+    row::{self, Form, Told},
 };
 use crate::error::Error;
-use std::sync::Arc;
-use tidegate_engine::{Change, Database, Detail, DocRow, OpenRev, OpenRevs};
+use tidegate_engine::{Database, DocRow, OpenRev, OpenRevs};
 use tidegate_types::DocId;
 
 /// The whole answer.
@@ -51,15 +49,23 @@ async fn write(db: &Database, params: &Params, changed: DocRow, out: &mut Vec<u8
             revs.filter(|rev| *rev != winner.rev).collect()
         }
     };
-    let change =
-        Change { seq: winner.seq, id, deleted: winner.deleted, winner: winner.rev, others, winner_body: winner.body };
     let document = match &params.docs {
-        Some(options) => db.changed_document(&change, Detail::Plain).await?.map(|document| (document, options)),
+        Some(options) => {
+            let row = DocRow { id: id.clone(), winner: winner.clone() };
+            Some((db.row_document(&row).await?, options))
+        }
         None => None,
     };
     let document = document.as_ref().map(|(document, options)| (document, *options));
-    let position = Position::plain(change.seq);
-    let row = Row { position, change: Arc::new(change), removed: Vec::new(), is_revoked: false };
-    row::write(db, &row, Form { style: params.style, names: params.names }, document, out);
+    let told = Told {
+        position: Position::plain(winner.seq),
+        id: &id,
+        deleted: winner.deleted,
+        winner: &winner.rev,
+        others: &others,
+        removed: &[],
+        is_revoked: false,
+    };
+    row::write(db, &told, Form { style: params.style, names: params.names }, document, out);
     Ok(())
 }

@@ -3,8 +3,8 @@
 use super::{
     params::{Deleted, Filter, Params, Wait},
     position::Position,
-    row::{self, Form},
-    source::{Row, Rows},
+    row::{self, Form, Told},
+    source::{News, Row, Rows},
 };
 use crate::error::Error;
 use std::time::Duration;
@@ -65,7 +65,8 @@ impl Reading {
         let mut written = Vec::with_capacity(rows.len());
         for row in rows {
             self.last = row.position;
-            if self.params.deleted == Deleted::LeftOut && row.change.deleted {
+            let News::Changed(change) = &row.news;
+            if self.params.deleted == Deleted::LeftOut && change.deleted {
                 continue;
             }
             written.push(self.write(&row).await?);
@@ -79,16 +80,23 @@ impl Reading {
 
     async fn write(&self, row: &Row) -> Result<Vec<u8>, Error> {
         let db = self.source.database();
+        let News::Changed(change) = &row.news;
         let document = match &self.params.docs {
             Some(options) => {
-                let document = db.changed_document(&row.change, Detail::Plain).await?;
+                let document = db.changed_document(change, Detail::Plain).await?;
                 document.map(|document| (document, options))
             }
             None => None,
         };
         let document = document.as_ref().map(|(document, options)| (document, *options));
-        let mut out = Vec::with_capacity(96 + row.change.id.as_str().len());
-        row::write(db, row, Form { style: self.params.style, names: self.params.names }, document, &mut out);
+        let mut out = Vec::with_capacity(96 + change.id.as_str().len());
+        row::write(
+            db,
+            &Told::of(row.position, change),
+            Form { style: self.params.style, names: self.params.names },
+            document,
+            &mut out,
+        );
         Ok(out)
     }
 

@@ -2,15 +2,15 @@
 
 use super::{
     params::{Names, Style},
-    source::Row,
+    position::Position,
 };
 use crate::document::{
     render::{self, Options},
     version::version_of,
 };
-use tidegate_engine::{Database, Document};
+use tidegate_engine::{Change, Database, Document};
 use tidegate_json::write_string;
-use tidegate_types::Rev;
+use tidegate_types::{DocId, Rev};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,17 +19,45 @@ pub(super) struct Form {
     pub(super) names: Names,
 }
 
+/// What a row tells.
+pub(super) struct Told<'a> {
+    pub(super) position: Position,
+    pub(super) id: &'a DocId,
+    pub(super) deleted: bool,
+    pub(super) winner: &'a Rev,
+    /// The other leaves.
+    pub(super) others: &'a [Rev],
+    /// The channels the document has left, where it can't be seen in others.
+    pub(super) removed: &'a [String],
+    /// Whether the reader has lost it.
+    pub(super) is_revoked: bool,
+}
+
+impl<'a> Told<'a> {
+    /// A change that is seen.
+    pub(super) fn of(position: Position, change: &'a Change) -> Self {
+        let Change { id, deleted, winner, others, .. } = change;
+        Self { position, id, deleted: *deleted, winner, others, removed: &[], is_revoked: false }
+    }
+}
+
 /// Appends a row, with its document if there is one.
-pub(super) fn write(db: &Database, row: &Row, form: Form, document: Option<(&Document, &Options)>, out: &mut Vec<u8>) {
+pub(super) fn write(
+    db: &Database,
+    row: &Told<'_>,
+    form: Form,
+    document: Option<(&Document, &Options)>,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"{\"seq\":");
     row.position.write(out);
     out.extend_from_slice(b",\"id\":");
-    write_string(out, row.change.id.as_str());
-    if row.change.deleted {
+    write_string(out, row.id.as_str());
+    if row.deleted {
         out.extend_from_slice(b",\"deleted\":true");
     }
     let mut separator = b",\"removed\":[".as_slice();
-    for channel in &row.removed {
+    for channel in row.removed {
         out.extend_from_slice(std::mem::replace(&mut separator, b","));
         write_string(out, channel);
     }
@@ -41,10 +69,10 @@ pub(super) fn write(db: &Database, row: &Row, form: Form, document: Option<(&Doc
         render::text(db, document, options, out);
     }
     out.extend_from_slice(b",\"changes\":[");
-    write_name(db, &row.change.winner, form.names, out);
+    write_name(db, row.winner, form.names, out);
     let others = match form.style {
         Style::Winner => &[],
-        Style::AllDocs => row.change.others.as_slice(),
+        Style::AllDocs => row.others,
     };
     for rev in others {
         out.push(b',');

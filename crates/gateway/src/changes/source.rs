@@ -6,15 +6,18 @@ use std::sync::Arc;
 use tidegate_engine::{Change, Database, Feed, FeedEnd};
 use tidegate_types::Seq;
 
-/// A change as a feed tells it.
+/// Something that a feed tells.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) position: Position,
-    pub(super) change: Arc<Change>,
-    /// The channels the document has left, where it can't be seen in others.
-    pub(super) removed: Vec<String>,
-    /// Whether the reader has lost it.
-    pub(super) is_revoked: bool,
+    pub(super) news: News,
+}
+
+/// What it tells.
+#[derive(Clone, Debug)]
+pub(super) enum News {
+    /// A document changed.
+    Changed(Arc<Change>),
 }
 
 /// What changed, in order, and what changes. It is subscribed from the moment it is made.
@@ -48,12 +51,7 @@ impl Rows {
     /// The next rows, at most `limit`; none if there are no more now.
     pub(super) async fn next(&mut self, limit: usize) -> Result<Vec<Row>, Error> {
         let changes = self.feed.next(limit).await?;
-        let row = |change: Arc<Change>| Row {
-            position: Position::plain(change.seq),
-            change,
-            removed: Vec::new(),
-            is_revoked: false,
-        };
+        let row = |change: Arc<Change>| Row { position: Position::plain(change.seq), news: News::Changed(change) };
         Ok(changes.into_iter().map(row).collect())
     }
 

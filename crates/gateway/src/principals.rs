@@ -1,0 +1,165 @@
+//! Users and roles as administrators write and read them. Source: `spec/gateway.md` 2.5.
+
+use crate::{
+    context::{Answer, Context, json_value},
+    error::Error,
+    service::Profile,
+};
+use http::StatusCode;
+use hyper::body::Incoming;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use tidegate_engine::{
+    Database, PrincipalOutcome, RoleInfo, UserInfo, WriteMode,
+    principal::{Body, Error as PrincipalError, Standing},
+};
+use tidegate_http::{query::Query, respond};
+use tidegate_types::{Channel, PrincipalName, Seq};
+
+/// Users in one answer, where their number isn't limited.
+const LISTED_MAX: usize = 1_000_000;
+
+pub(crate) async fn list_users(cx: &Context, db: &Database) -> Answer {
+    let query = cx.query()?;
+    let names = db.user_names("", limit(&query)?).await?;
+    if query.get("name_only") != Some("false") {
+        return Ok(json_value(StatusCode::OK, &names_json(&names)));
+    }
+    let mut users = Vec::with_capacity(names.len());
+    for name in &names {
+        if let Some(user) = db.user(name).await? {
+            let disabled = user.settings.standing == Standing::Disabled;
+            users.push(json!({ "name": name.as_str(), "email": user.settings.email, "disabled": disabled }));
+        }
+    }
+    Ok(json_value(StatusCode::OK, &Value::Array(users)))
+}
+
+pub(crate) async fn create_user(cx: &Context, db: &Database, body: Incoming) -> Answer {
+    let (name, body) = named(&cx.read_json(body).await?)?;
+    put(cx, db.put_user(&name, &body, WriteMode::Create).await, "user")
+}
+
+pub(crate) async fn put_user(cx: &Context, db: &Database, name: &str, body: Incoming) -> Answer {
+    let body = Body::parse(&cx.read_json(body).await?).map_err(tidegate_engine::Error::from)?;
+    put(cx, db.put_user(&parse_name(name)?, &body, WriteMode::Replace).await, "user")
+}
+
+pub(crate) async fn get_user(cx: &Context, db: &Database, name: &str) -> Answer {
+    let user = match name.parse() {
+        Ok(name) => db.user(&name).await?,
+        Err(_) => None,
+    };
+    let user = user.ok_or_else(|| Error::not_found("missing"))?;
+    Ok(json_value(StatusCode::OK, &user_json(cx.shared.settings.profile, &user)))
+}
+
+pub(crate) async fn delete_user(db: &Database, name: &str) -> Answer {
+    db.delete_user(&name.parse().map_err(|_illegal| Error::not_found("missing"))?).await?;
+    Ok(respond::empty(StatusCode::OK))
+}
+
+pub(crate) async fn list_roles(cx: &Context, db: &Database) -> Answer {
+    let names = db.role_names("", limit(&cx.query()?)?).await?;
+    Ok(json_value(StatusCode::OK, &names_json(&names)))
+}
+
+pub(crate) async fn create_role(cx: &Context, db: &Database, body: Incoming) -> Answer {
+    let (name, body) = named(&cx.read_json(body).await?)?;
+    put(cx, db.put_role(&name, &body, WriteMode::Create).await, "role")
+}
+
+pub(crate) async fn put_role(cx: &Context, db: &Database, name: &str, body: Incoming) -> Answer {
+    let body = Body::parse(&cx.read_json(body).await?).map_err(tidegate_engine::Error::from)?;
+    put(cx, db.put_role(&parse_name(name)?, &body, WriteMode::Replace).await, "role")
+}
+
+pub(crate) async fn get_role(db: &Database, name: &str) -> Answer {
+    let role = match name.parse() {
+        Ok(name) => db.role(&name).await?,
+        Err(_) => None,
+    };
+    let RoleInfo { name, settings, channels, .. } = role.ok_or_else(|| Error::not_found("missing"))?;
+    let body = json!({
+        "name": name.as_str(),
+        "admin_channels": texts(&settings.channels),
+        "all_channels": all_channels(&channels),
+    });
+    Ok(json_value(StatusCode::OK, &body))
+}
+
+pub(crate) async fn delete_role(db: &Database, name: &str) -> Answer {
+    db.delete_role(&name.parse().map_err(|_illegal| Error::not_found("missing"))?).await?;
+    Ok(respond::empty(StatusCode::OK))
+}
+
+fn limit(query: &Query<'_>) -> Result<usize, Error> {
+    Ok(query.integer("limit")?.filter(|limit| *limit > 0).unwrap_or(LISTED_MAX))
+}
+
+fn names_json(names: &[PrincipalName]) -> Value {
+    names.iter().map(|name| Value::from(name.as_str())).collect()
+}
+
+/// The name that a body gives, and the body.
+fn named(text: &[u8]) -> Result<(PrincipalName, Body), Error> {
+    let body = Body::parse(text).map_err(tidegate_engine::Error::from)?;
+    let name = body.name.clone().unwrap_or_default();
+    Ok((parse_name(&name)?, body))
+}
+
+fn parse_name(name: &str) -> Result<PrincipalName, Error> {
+    name.parse().map_err(|error| tidegate_engine::Error::from(PrincipalError::BadName(error)).into())
+}
+
+/// What became of a write. Version 4 says of what kind the one is that can't be made.
+fn put(cx: &Context, outcome: Result<PrincipalOutcome, tidegate_engine::Error>, kind: &str) -> Answer {
+    match outcome {
+        Ok(PrincipalOutcome::Created) => Ok(respond::empty(StatusCode::CREATED)),
+        Ok(PrincipalOutcome::Updated) => Ok(respond::empty(StatusCode::OK)),
+        Err(tidegate_engine::Error::Principal(
+            error @ (PrincipalError::EmptyPassword | PrincipalError::ShortPassword | PrincipalError::LongPassword),
+        )) if cx.shared.settings.profile == Profile::Four => {
+            Err(Error::bad_request(format!("Error creating {kind}: {error}")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is told of a user. Version 2 leaves out what nobody has said.
+fn user_json(profile: Profile, user: &UserInfo) -> Value {
+    let UserInfo { name, settings, channels, roles, .. } = user;
+    let disabled = settings.standing == Standing::Disabled;
+    let mut body = Map::new();
+    let mut set = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
+    set("name", name.as_str().into());
+    if !settings.channels.is_empty() {
+        set("admin_channels", texts(&settings.channels));
+    }
+    if !(disabled && *name == PrincipalName::guest()) {
+        set("all_channels", all_channels(channels));
+    }
+    if !settings.roles.is_empty() {
+        set("admin_roles", settings.roles.iter().map(|role| Value::from(role.as_str())).collect());
+    }
+    if !roles.is_empty() {
+        set("roles", roles.keys().map(|role| Value::from(role.as_str())).collect());
+    }
+    if profile == Profile::Four || settings.email.is_some() {
+        set("email", settings.email.clone().unwrap_or_default().into());
+    }
+    if profile == Profile::Four || disabled {
+        set("disabled", disabled.into());
+    }
+    Value::Object(body)
+}
+
+fn texts(channels: &BTreeSet<Channel>) -> Value {
+    channels.iter().map(|channel| Value::from(channel.as_str())).collect()
+}
+
+fn all_channels(channels: &BTreeMap<Channel, Seq>) -> Value {
+    let mut all: BTreeSet<&str> = channels.keys().map(Channel::as_str).collect();
+    all.insert("!");
+    all.into_iter().map(Value::from).collect()
+}
