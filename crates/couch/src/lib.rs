@@ -26,6 +26,5 @@ mod service;
 mod session;
 mod uuids;
 
-pub use node::{Observe, Observed};
 pub use sequence::{WireSeq, WireSeqError};
 pub use service::{Couch, Settings, refusal};

@@ -6,9 +6,7 @@ use crate::{
     context::{Answer, Context, Head},
     cors, database, document,
     error::Error,
-    list, local,
-    node::{self, Observe},
-    partition, purge,
+    list, local, node, partition, purge,
     replicator::{self, Replication, Trusted},
     revisions,
     route::{self, DatabaseRoute, Endpoint, Route, ServerRoute},
@@ -22,7 +20,7 @@ use std::{
     time::Duration,
 };
 use tidegate_engine::{Caller, Credentials, Database, Engine, Live, ValidUser};
-use tidegate_http::{Arrival, Body, cors::Cors, path::Plus};
+use tidegate_http::{Arrival, Body, cors::Cors, observe::Observe, path::Plus};
 use tidegate_types::{DbName, DbNameError, DocId};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

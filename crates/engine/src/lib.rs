@@ -22,6 +22,7 @@ mod limits;
 mod local;
 mod logins;
 mod offline;
+mod options;
 mod partition;
 mod principals;
 mod replicator;
@@ -49,6 +50,7 @@ pub use feed::Feed;
 pub use limits::Limits;
 pub use logins::{Credentials, Hashings, Login, LoginForm};
 pub use offline::Offline;
+pub use options::Service;
 pub use partition::{Partition, check as check_partition};
 pub use principals::{
     Fetch, FetchFailure, FetchRequest, Fetched, NewSession, OidcEntry, OidcLogin, OidcReturn, PrincipalLogin,

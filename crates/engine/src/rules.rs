@@ -1,7 +1,7 @@
 //! What governs a database: who may use it, how its documents may be named, and what they must be like.
 
 use crate::{
-    Error, Layout,
+    Error, Layout, Service,
     config::{DefaultSecurity, Live},
     partition, principals,
     sight::Existence,
@@ -34,6 +34,8 @@ pub(crate) struct Rules {
     pub(crate) sync: Option<Program>,
     /// Whether users may learn of documents that they may not see.
     pub(crate) existence: Existence,
+    /// Whether it is in use.
+    pub(crate) service: Service,
     /// What judges edits.
     pub(crate) validators: Vec<Validator>,
 }
@@ -87,13 +89,14 @@ impl Rules {
             Some(object) => LoginRules::parse(&object)?,
             None => LoginRules::default(),
         };
+        let service = Service::load(store).await?;
         let validators = validators::load(store).await?;
         let sync = if store.has_channels() { Some(sync::load(store, version).await?) } else { None };
         let existence = match store.setting(EXISTENCE).await? {
             Some(text) if text == HIDDEN => Existence::Hidden,
             Some(_) | None => Existence::Told,
         };
-        Ok(Self { version, live, security, layout, purpose, logins, sync, existence, validators })
+        Ok(Self { version, live, security, layout, purpose, logins, sync, existence, service, validators })
     }
 
     /// Whether nothing has changed since these were read.

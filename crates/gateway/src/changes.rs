@@ -54,7 +54,7 @@ async fn answer(cx: &Context, db: &Database, body: &Value) -> Answer {
         }
         return Ok(json(StatusCode::OK, by_ids::list(db, &params, ids).await?));
     }
-    let run = Run::new(Reading::new(db, params)?, kind, cx.draining.clone());
+    let run = Run::new(Reading::new(db, &cx.caller, params)?, kind, cx.draining.clone());
     let content_type = match kind {
         FeedKind::Normal | FeedKind::Longpoll | FeedKind::WebSocket => "application/json",
         FeedKind::Continuous => "application/octet-stream",

@@ -1,14 +1,16 @@
 //! Endpoints of a database as a whole.
 
 use crate::{
+    config,
     context::{Answer, Context, json_value},
     error::Error,
     route::Keyspace,
     service::{Port, is_system},
+    upkeep,
 };
 use http::StatusCode;
 use hyper::body::Incoming;
-use serde_json::{Value, json};
+use serde_json::json;
 use tidegate_engine::Database;
 use tidegate_http::respond;
 use tidegate_types::DbName;
@@ -24,13 +26,17 @@ pub(crate) async fn create(cx: &Context, keyspace: &Keyspace, body: Incoming) ->
         });
     }
     let text = cx.read_json(body).await?;
-    let config: Value = if text.is_empty() { json!({}) } else { serde_json::from_slice(&text)? };
-    if !config.is_object() {
-        return Err(Error::bad_json("the configuration of a database is an object"));
-    }
+    let config = config::parse(&text)?;
     let parsed = name.parse::<DbName>().ok().filter(|name| !is_system(name));
     let illegal = || Error::bad_request(format!("1 errors:\n400 Illegal database name: {name}"));
-    cx.engine.create_database_in_channels(&cx.caller, &parsed.ok_or_else(illegal)?).await?;
+    let name = parsed.ok_or_else(illegal)?;
+    cx.engine.create_database_in_channels(&cx.caller, &name).await?;
+    let db = cx.database(&name).await?;
+    if let Err(error) = config::begin(&db, config).await {
+        // What can't be configured isn't there.
+        cx.engine.delete_database(&cx.caller, &name).await?;
+        return Err(error);
+    }
     Ok(respond::empty(StatusCode::CREATED))
 }
 
@@ -50,7 +56,7 @@ pub(crate) async fn info(cx: &Context, db: &Database) -> Answer {
         "compact_running": info.compacting,
         "purge_seq": 0,
         "disk_format_version": 0,
-        "state": "Online",
+        "state": upkeep::state(db),
     });
     Ok(json_value(StatusCode::OK, &body))
 }

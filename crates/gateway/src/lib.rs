@@ -5,10 +5,13 @@
 //! does. Texts and statuses follow `spec/gateway.md`; a [`Profile`] is how they looked in one of its versions.
 
 mod changes;
+mod config;
 mod context;
 mod database;
+mod design;
 mod document;
 mod error;
+mod figures;
 mod list;
 mod local;
 mod principals;
@@ -17,6 +20,7 @@ mod route;
 mod server;
 mod service;
 mod session;
+mod upkeep;
 
 pub use error::refusal;
 pub use service::{Door, Gateway, Port, Profile, Settings};

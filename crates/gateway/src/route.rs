@@ -303,6 +303,46 @@ impl DatabaseRoute {
         }
     }
 
+    /// Whether it is answered only while the database is in use.
+    pub(crate) fn needs_service(&self, method: &str) -> bool {
+        match self {
+            Self::Database => method == "POST",
+            Self::AllDocs
+            | Self::BulkDocs
+            | Self::BulkGet
+            | Self::Changes
+            | Self::RevsDiff
+            | Self::EnsureFullCommit
+            | Self::Document(_)
+            | Self::Attachment(..)
+            | Self::Local(_)
+            | Self::Design(_)
+            | Self::View(..)
+            | Self::Purge
+            | Self::Raw(_)
+            | Self::RevTree(_)
+            | Self::DumpChannel(_)
+            | Self::Flush
+            | Self::Session
+            | Self::Users
+            | Self::User(_)
+            | Self::UserSessions(_)
+            | Self::UserSession(..)
+            | Self::Roles
+            | Self::Role(_)
+            | Self::SessionOf(_) => true,
+            Self::Config
+            | Self::SyncFunction
+            | Self::ImportFilter
+            | Self::Online
+            | Self::Offline
+            | Self::Resync
+            | Self::Compact
+            | Self::Repair
+            | Self::Later => false,
+        }
+    }
+
     fn methods_of_public(&self) -> &'static [&'static str] {
         match self {
             Self::Database => &["GET", "HEAD", "PUT", "POST"],

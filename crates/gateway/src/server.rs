@@ -67,6 +67,29 @@ pub(crate) async fn all_dbs(cx: &Context) -> Answer {
     Ok(json_value(StatusCode::OK, &names.map(|name| row(name.as_str())).collect()))
 }
 
+/// What the server was started with, as far as this dialect has names for it.
+pub(crate) fn config(cx: &Context) -> Answer {
+    if cx.request.method == http::Method::PUT {
+        return Err(Error::not_implemented());
+    }
+    let profile = match cx.shared.settings.profile {
+        Profile::Two => 2,
+        Profile::Four => 4,
+    };
+    let body = json!({
+        "api": { "hide_product_version": false },
+        "logging": {},
+        "unsupported": { "tidegate": { "profile": profile } },
+    });
+    Ok(json_value(StatusCode::OK, &body))
+}
+
+/// What is logged is told at the start: there are no keys of the console's log.
+pub(crate) fn logging(cx: &Context) -> Answer {
+    let is_read = cx.request.method == http::Method::GET || cx.request.method == http::Method::HEAD;
+    if is_read { Ok(json_value(StatusCode::OK, &json!({}))) } else { Err(Error::not_implemented()) }
+}
+
 /// Refuses what a web page of somewhere else makes a browser on this machine ask: behind an open door stands everything.
 ///
 /// # Errors

@@ -1,13 +1,13 @@
 //! The service of one listener: from a request to a response.
 
 use crate::{
-    changes,
+    changes, config,
     context::{Answer, Context, Head},
-    database, document,
+    database, design, document,
     error::Error,
-    list, local, principals, revisions,
+    figures, list, local, principals, revisions,
     route::{self, DatabaseRoute, Keyspace, Parsed, Route, ServerRoute, Slash},
-    server, session,
+    server, session, upkeep,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -16,6 +16,7 @@ use tidegate_engine::{Administrator, Caller, Database, Engine, Live};
 use tidegate_http::{
     Arrival, Body, gzip,
     negotiate::{Accept, accepts_gzip},
+    observe::Observe,
     respond,
 };
 use tidegate_types::{DbName, DocId};
@@ -33,6 +34,8 @@ pub struct Settings {
     pub body_rate_min: u64,
     /// Feeds that may wait at the same time.
     pub feeds_max: usize,
+    /// What the process knows of itself.
+    pub observe: Observe,
     /// As which version of Sync Gateway it speaks.
     pub profile: Profile,
 }
@@ -283,9 +286,13 @@ async fn answer_server(cx: &Context, route: ServerRoute, _body: Incoming) -> Ans
         R::Welcome => Ok(server::welcome(cx)),
         R::Ping => Ok(server::ping()),
         R::AllDbs => Box::pin(server::all_dbs(cx)).await,
-        R::Config | R::Status | R::Logging | R::Expvar | R::Metrics | R::Stats | R::Later => {
-            Err(Error::not_implemented())
-        }
+        R::Config => server::config(cx),
+        R::Logging => server::logging(cx),
+        R::Status => Box::pin(figures::status(cx)).await,
+        R::Expvar => Box::pin(figures::expvar(cx)).await,
+        R::Metrics => Box::pin(figures::metrics(cx)).await,
+        R::Stats => figures::stats(cx),
+        R::Later => Err(Error::not_implemented()),
     }
 }
 
@@ -304,6 +311,9 @@ async fn answer_database(cx: &Context, keyspace: &Keyspace, route: DatabaseRoute
     }
     let db = cx.database(&name).await?;
     keyspace.check_collection()?;
+    if route.needs_service(method) {
+        upkeep::check_service(&db)?;
+    }
     match (&route, method) {
         (R::Database, "POST") => Box::pin(document::write::post(cx, &db, body)).await,
         (R::Database, _) => Box::pin(database::info(cx, &db)).await,
@@ -323,7 +333,28 @@ async fn answer_database(cx: &Context, keyspace: &Keyspace, route: DatabaseRoute
         (R::RevTree(id), _) => Box::pin(revisions::rev_tree(&db, id)).await,
         (R::Session, "POST") => Box::pin(session::create(cx, &db, body)).await,
         (R::Session, _) => Box::pin(session::get(cx, &db)).await,
-        _ => answer_principals(cx, &db, (&route, method), body).await,
+        (R::Design(id), "PUT") => Box::pin(design::put(cx, &db, id, body)).await,
+        (R::Design(id), "DELETE") => Box::pin(design::delete(cx, &db, id)).await,
+        (R::Design(id), _) => Box::pin(design::get(cx, &db, id)).await,
+        (R::View(id, view), _) => Box::pin(design::view(cx, &db, (id, view))).await,
+        _ => answer_upkeep(cx, &db, (&route, method), body).await,
+    }
+}
+
+/// What administrators set, on the admin port.
+async fn answer_upkeep(cx: &Context, db: &Database, route: (&DatabaseRoute, &str), body: Incoming) -> Answer {
+    use DatabaseRoute as R;
+    match route {
+        (R::Config, "PUT" | "POST") => Box::pin(config::put(cx, db, body)).await,
+        (R::Config, _) => Box::pin(config::get(cx, db)).await,
+        (R::SyncFunction, _) => Box::pin(config::sync_function(cx, db, body)).await,
+        (R::ImportFilter, _) => Box::pin(config::import_filter(cx, db, body)).await,
+        (R::Online, _) => Box::pin(upkeep::online(cx, db, body)).await,
+        (R::Offline, _) => Box::pin(upkeep::offline(db)).await,
+        (R::Resync, _) => upkeep::resync(db),
+        (R::Compact, _) => Box::pin(upkeep::compact(cx, db)).await,
+        (R::Repair, _) => upkeep::repair(),
+        _ => answer_principals(cx, db, route, body).await,
     }
 }
 

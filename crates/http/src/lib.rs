@@ -16,6 +16,7 @@ pub mod gzip;
 pub mod media;
 pub mod multipart;
 pub mod negotiate;
+pub mod observe;
 pub mod path;
 pub mod query;
 pub mod range;

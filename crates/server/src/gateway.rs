@@ -11,6 +11,7 @@ use anyhow::Result;
 use std::{net::SocketAddr, time::Duration};
 use tidegate_engine::Engine;
 use tidegate_gateway::{Door, Gateway, Settings};
+use tidegate_http::observe::Observe;
 use tokio_util::task::TaskTracker;
 
 /// A listener to be started.
@@ -22,8 +23,8 @@ pub(crate) struct Side {
 }
 
 /// The listeners that are asked for.
-pub(crate) fn sides(config: &Config, engine: &Engine) -> Vec<Side> {
-    let settings = settings(config);
+pub(crate) fn sides(config: &Config, engine: &Engine, metrics: &Metrics) -> Vec<Side> {
+    let settings = settings(config, metrics.observe(engine));
     let mut sides = Vec::new();
     if let Address::At(address) = config.gateway.listen {
         sides.push(Side { name: "gateway", address, door: Door::Users, settings: settings.clone() });
@@ -61,12 +62,13 @@ impl Side {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, observe: Observe) -> Settings {
     Settings {
         read_bytes_max: READ_BYTES_MAX,
         body_timeout: Duration::from_millis(config.limits.body_timeout_ms),
         body_rate_min: config.limits.body_rate_min_bytes,
         feeds_max: config.limits.max_feeds,
+        observe,
         profile: match config.gateway.profile {
             Profile::Two => tidegate_gateway::Profile::Two,
             Profile::Four => tidegate_gateway::Profile::Four,

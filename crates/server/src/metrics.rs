@@ -12,9 +12,12 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
-use tidegate_couch::{Observe, Observed};
 use tidegate_engine::{Engine, Health};
-use tidegate_http::{Body, respond};
+use tidegate_http::{
+    Body,
+    observe::{Observe, Observed},
+    respond,
+};
 
 /// The figures, as they are counted.
 #[derive(Clone)]

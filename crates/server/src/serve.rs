@@ -14,8 +14,9 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use std::{io::Write, sync::Arc, time::Duration};
-use tidegate_couch::{Couch, Observe, Settings};
+use tidegate_couch::{Couch, Settings};
 use tidegate_engine::{Engine, Identity, Options, Party};
+use tidegate_http::observe::Observe;
 use tidegate_kv::{EmbeddedOptions, Kv};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -71,7 +72,7 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
         };
         drop(listeners.spawn(listener.run(connections.clone(), answer)));
     }
-    for side in gateway::sides(&config, &engine) {
+    for side in gateway::sides(&config, &engine, &metrics) {
         lines.push(side.start((&engine, &metrics), &connections, &listeners).await?);
     }
     if let Address::At(address) = config.metrics {

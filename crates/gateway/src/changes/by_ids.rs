@@ -2,11 +2,10 @@
 
 use super::{
     params::{Deleted, Params, Style},
-    position::Position,
     row::{self, Form, Told},
 };
 use crate::error::Error;
-use tidegate_engine::{Database, DocRow, OpenRev, OpenRevs};
+use tidegate_engine::{Database, DocRow, OpenRev, OpenRevs, Position};
 use tidegate_types::DocId;
 
 /// The whole answer.
@@ -16,7 +15,7 @@ pub(super) async fn list(db: &Database, params: &Params, ids: &[DocId]) -> Resul
     ids.dedup();
     let (info, found) = db.rows(&ids).await?;
     let mut changed: Vec<DocRow> = found.into_iter().flatten().collect();
-    changed.retain(|row| row.winner.seq > params.since.settled());
+    changed.retain(|row| row.winner.seq > params.since.done());
     if params.deleted == Deleted::LeftOut {
         changed.retain(|row| !row.winner.deleted);
     }
@@ -58,7 +57,7 @@ async fn write(db: &Database, params: &Params, changed: DocRow, out: &mut Vec<u8
     };
     let document = document.as_ref().map(|(document, options)| (document, *options));
     let told = Told {
-        position: Position::plain(winner.seq),
+        position: Position::at(winner.seq),
         id: &id,
         deleted: winner.deleted,
         winner: &winner.rev,

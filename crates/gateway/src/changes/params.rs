@@ -1,6 +1,6 @@
 //! What a feed is asked for: by the query, and by the body where the query is silent.
 
-use super::position::Position;
+use super::position;
 use crate::{
     context::Context,
     document::render::{Options, Version},
@@ -8,8 +8,9 @@ use crate::{
 };
 use serde_json::Value;
 use std::{borrow::Cow, time::Duration};
+use tidegate_engine::Position;
 use tidegate_http::query::Query;
-use tidegate_types::DocId;
+use tidegate_types::{Channel, DocId};
 
 /// The least and the greatest time between two heartbeats.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(25_000);
@@ -29,7 +30,6 @@ pub(super) struct Params {
     pub(super) wait: Wait,
     pub(super) docs: Option<Options>,
     pub(super) names: Names,
-    #[expect(dead_code, reason = "feeds of users are yet to come")]
     pub(super) revocations: Revocations,
 }
 
@@ -73,7 +73,7 @@ pub(super) enum Revocations {
 pub(super) enum Filter {
     None,
     DocIds(Vec<DocId>),
-    Channels(Vec<String>),
+    Channels(Vec<Channel>),
 }
 
 /// What happens while nothing changes.
@@ -125,8 +125,7 @@ impl Params {
         let limit = number("limit")?.filter(|limit| *limit > 0);
         let docs = flag("include_docs").then(|| Options { version: Version::of(cx), ..Options::default() });
         Ok(Self {
-            since: text("since")
-                .map_or(Ok(Position::plain(tidegate_types::Seq::ZERO)), |text| Position::parse(&text))?,
+            since: text("since").map_or(Ok(Position::START), |text| position::parse(&text))?,
             limit: limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
             style: if text("style").as_deref() == Some("all_docs") { Style::AllDocs } else { Style::Winner },
             deleted: if flag("active_only") { Deleted::LeftOut } else { Deleted::Told },
@@ -161,12 +160,11 @@ impl Filter {
             None | Some("") => Ok(Self::None),
             Some("sync_gateway/bychannel") => {
                 let channels = text("channels").ok_or(Error::bad_request("Missing 'channels' filter parameter"))?;
-                let channels = list(&channels);
+                let channels: Vec<Channel> = list(&channels).iter().filter_map(|name| name.parse().ok()).collect();
                 if channels.is_empty() {
-                    Err(Error::bad_request("Empty channel list"))
-                } else {
-                    Ok(Self::Channels(channels))
+                    return Err(Error::bad_request("Empty channel list"));
                 }
+                Ok(Self::Channels(channels))
             }
             Some("_doc_ids") => {
                 let ids = text("doc_ids").ok_or(Error::bad_request("Missing 'doc_ids' filter parameter"))?;
@@ -202,7 +200,7 @@ mod tests {
         assert_eq!(filter("filter=_doc_ids&doc_ids=a,b", &json!({})), ids(&["a", "b"]));
         assert_eq!(filter("filter=_doc_ids&doc_ids=[%22a,b%22]", &json!({})), ids(&["a,b"]));
         assert_eq!(filter("", &json!({ "filter": "_doc_ids", "doc_ids": ["a"] })), ids(&["a"]));
-        let channels = Ok(Filter::Channels(vec!["x".to_owned(), "y".to_owned()]));
+        let channels = Ok(Filter::Channels(vec!["x".parse().unwrap(), "y".parse().unwrap()]));
         assert_eq!(filter("filter=sync_gateway/bychannel&channels=x,y", &json!({})), channels);
         let refused = |query| filter(query, &json!({})).unwrap_err();
         assert_eq!(refused("filter=x/y"), "Unknown filter; try sync_gateway/bychannel or _doc_ids");

@@ -1,14 +1,13 @@
 //! A feed being read: the rows that its parameters let through, one batch after the other, and the waits between.
 
 use super::{
-    params::{Deleted, Filter, Params, Wait},
-    position::Position,
-    row::{self, Form, Told},
-    source::{News, Row, Rows},
+    params::{Deleted, Params, Wait},
+    row::{self, Form, Told as Row},
+    source::Rows,
 };
 use crate::error::Error;
 use std::time::Duration;
-use tidegate_engine::{Database, Detail};
+use tidegate_engine::{Caller, Change, Database, Detail, Document, News, Position, Told};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +18,8 @@ const PAGE: usize = 500;
 pub(super) struct Reading {
     source: Rows,
     params: Params,
+    /// The user who reads, if it is one of the database's.
+    user: Option<String>,
     /// How many rows may follow.
     left: usize,
     /// The position to go on from.
@@ -35,13 +36,11 @@ pub(super) enum Waited {
 }
 
 impl Reading {
-    pub(super) fn new(db: &Database, params: Params) -> Result<Self, Error> {
-        if let Filter::Channels(_) = &params.filter {
-            return Err(Error::not_implemented());
-        }
-        let source = Rows::new(db, params.since)?;
+    pub(super) fn new(db: &Database, caller: &Caller, params: Params) -> Result<Self, Error> {
+        let source = Rows::new(db, &params)?;
         let (left, last) = (params.limit, params.since);
-        Ok(Self { source, params, left, last })
+        let user = caller.database_user().map(ToString::to_string);
+        Ok(Self { source, params, user, left, last })
     }
 
     /// The position to go on from.
@@ -63,14 +62,12 @@ impl Reading {
     pub(super) async fn next(&mut self) -> Result<Vec<Vec<u8>>, Error> {
         let rows = self.source.next(PAGE.min(self.left)).await?;
         let mut written = Vec::with_capacity(rows.len());
-        for row in rows {
-            self.last = row.position;
-            let News::Changed(change) = &row.news;
-            if self.params.deleted == Deleted::LeftOut && change.deleted {
-                continue;
+        for told in rows {
+            self.last = told.position;
+            if let Some(row) = self.write(told).await? {
+                written.push(row);
+                self.left -= 1;
             }
-            written.push(self.write(&row).await?);
-            self.left -= 1;
         }
         if self.left > 0 {
             self.last = self.source.position();
@@ -78,26 +75,39 @@ impl Reading {
         Ok(written)
     }
 
-    async fn write(&self, row: &Row) -> Result<Vec<u8>, Error> {
-        let db = self.source.database();
-        let News::Changed(change) = &row.news;
-        let document = match &self.params.docs {
-            Some(options) => {
-                let document = db.changed_document(change, Detail::Plain).await?;
-                document.map(|document| (document, options))
-            }
-            None => None,
+    /// What is told as a row, if it is.
+    async fn write(&self, told: Told) -> Result<Option<Vec<u8>>, Error> {
+        let Told { position, news } = told;
+        let (change, left, is_revoked) = match &news {
+            News::Changed(change) => (change, &[][..], false),
+            News::Left(change, left) => (change, left.as_slice(), false),
+            News::Lost(change) => (change, &[][..], true),
+            News::Myself => return Ok(self.write_user(position)),
         };
-        let document = document.as_ref().map(|(document, options)| (document, *options));
+        if self.params.deleted == Deleted::LeftOut && (change.deleted || is_revoked) {
+            return Ok(None);
+        }
+        // What can't be seen any more is told of without its document.
+        let document = if left.is_empty() && !is_revoked { self.document(change).await? } else { None };
+        let document = document.as_ref().zip(self.params.docs.as_ref());
+        let row = Row { removed: left, is_revoked, ..Row::of(position, change) };
         let mut out = Vec::with_capacity(96 + change.id.as_str().len());
-        row::write(
-            db,
-            &Told::of(row.position, change),
-            Form { style: self.params.style, names: self.params.names },
-            document,
-            &mut out,
-        );
-        Ok(out)
+        let form = Form { style: self.params.style, names: self.params.names };
+        row::write(self.source.database(), &row, form, document, &mut out);
+        Ok(Some(out))
+    }
+
+    async fn document(&self, change: &Change) -> Result<Option<Document>, Error> {
+        if self.params.docs.is_none() {
+            return Ok(None);
+        }
+        Ok(self.source.database().changed_document(change, Detail::Plain).await?)
+    }
+
+    fn write_user(&self, position: Position) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        row::write_user(position, self.user.as_deref()?, &mut out);
+        Some(out)
     }
 
     /// Waits for a change; since `quiet_since` nothing was sent.

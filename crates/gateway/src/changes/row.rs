@@ -2,15 +2,15 @@
 
 use super::{
     params::{Names, Style},
-    position::Position,
+    position,
 };
 use crate::document::{
     render::{self, Options},
     version::version_of,
 };
-use tidegate_engine::{Change, Database, Document};
+use tidegate_engine::{Change, Database, Document, Position};
 use tidegate_json::write_string;
-use tidegate_types::{DocId, Rev};
+use tidegate_types::{Channel, DocId, Rev};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) struct Told<'a> {
     /// The other leaves.
     pub(super) others: &'a [Rev],
     /// The channels the document has left, where it can't be seen in others.
-    pub(super) removed: &'a [String],
+    pub(super) removed: &'a [Channel],
     /// Whether the reader has lost it.
     pub(super) is_revoked: bool,
 }
@@ -50,7 +50,7 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) {
     out.extend_from_slice(b"{\"seq\":");
-    row.position.write(out);
+    position::write(row.position, out);
     out.extend_from_slice(b",\"id\":");
     write_string(out, row.id.as_str());
     if row.deleted {
@@ -59,7 +59,7 @@ pub(super) fn write(
     let mut separator = b",\"removed\":[".as_slice();
     for channel in row.removed {
         out.extend_from_slice(std::mem::replace(&mut separator, b","));
-        write_string(out, channel);
+        write_string(out, channel.as_str());
     }
     if !row.removed.is_empty() {
         out.push(b']');
@@ -79,6 +79,15 @@ pub(super) fn write(
         write_name(db, rev, form.names, out);
     }
     out.extend_from_slice(if row.is_revoked { b"],\"revoked\":true}" } else { b"]}" });
+}
+
+/// Appends the row of a user that changed itself: its feed goes on with what it has come to see.
+pub(super) fn write_user(position: Position, name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"seq\":");
+    position::write(position, out);
+    out.extend_from_slice(b",\"id\":");
+    write_string(out, &format!("_user/{name}"));
+    out.extend_from_slice(b",\"changes\":[]}");
 }
 
 fn write_name(db: &Database, rev: &Rev, names: Names, out: &mut Vec<u8>) {

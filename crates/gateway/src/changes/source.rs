@@ -1,62 +1,76 @@
-//! Where the rows of a feed come from.
+//! Where the rows of a feed come from: all that changes, or what a user sees, or what is in some channels.
 
-use super::position::Position;
+use super::params::{Filter, Params, Revocations};
 use crate::error::Error;
 use std::sync::Arc;
-use tidegate_engine::{Change, Database, Feed, FeedEnd};
+use tidegate_engine::{Change, ChannelFeed, Database, Feed, FeedEnd, Interest, News, Position, Told};
 use tidegate_types::Seq;
-
-/// Something that a feed tells.
-#[derive(Clone, Debug)]
-pub(super) struct Row {
-    pub(super) position: Position,
-    pub(super) news: News,
-}
-
-/// What it tells.
-#[derive(Clone, Debug)]
-pub(super) enum News {
-    /// A document changed.
-    Changed(Arc<Change>),
-}
 
 /// What changed, in order, and what changes. It is subscribed from the moment it is made.
 pub(super) struct Rows {
-    feed: Feed,
+    source: Source,
     /// Up to where there was something at the beginning.
     until: Seq,
 }
 
+enum Source {
+    /// Of one who sees everything.
+    All(Feed),
+    /// Of what is in channels.
+    Channels(Box<ChannelFeed>),
+}
+
 impl Rows {
-    pub(super) fn new(db: &Database, since: Position) -> Result<Self, Error> {
-        let feed = db.follow(since.settled())?;
-        Ok(Self { feed, until: db.update_seq() })
+    pub(super) fn new(db: &Database, params: &Params) -> Result<Self, Error> {
+        let channels = match &params.filter {
+            Filter::None | Filter::DocIds(_) => None,
+            Filter::Channels(channels) => Some(channels.clone()),
+        };
+        let source = if channels.is_none() && !db.is_seen_by_channels() {
+            Source::All(db.follow(params.since.done())?)
+        } else {
+            let losses = params.revocations == Revocations::Told;
+            let interest = Interest { channels, losses, myself: true };
+            Source::Channels(Box::new(db.follow_channels(params.since, interest)?))
+        };
+        Ok(Self { source, until: db.update_seq() })
     }
 
     /// The database, under the rules by which its caller was checked last.
     pub(super) fn database(&self) -> &Database {
-        self.feed.database()
+        match &self.source {
+            Source::All(feed) => feed.database(),
+            Source::Channels(feed) => feed.database(),
+        }
     }
 
     /// Up to where it has been read.
     pub(super) fn position(&self) -> Position {
-        Position::plain(self.feed.since())
+        match &self.source {
+            Source::All(feed) => Position::at(feed.since()),
+            Source::Channels(feed) => feed.position(),
+        }
     }
 
     /// Whether all was read that was there at the beginning.
     pub(super) fn has_caught_up(&self) -> bool {
-        self.feed.since() >= self.until
+        self.position().done() >= self.until
     }
 
     /// The next rows, at most `limit`; none if there are no more now.
-    pub(super) async fn next(&mut self, limit: usize) -> Result<Vec<Row>, Error> {
-        let changes = self.feed.next(limit).await?;
-        let row = |change: Arc<Change>| Row { position: Position::plain(change.seq), news: News::Changed(change) };
-        Ok(changes.into_iter().map(row).collect())
+    pub(super) async fn next(&mut self, limit: usize) -> Result<Vec<Told>, Error> {
+        let changed = |change: Arc<Change>| Told { position: Position::at(change.seq), news: News::Changed(change) };
+        match &mut self.source {
+            Source::All(feed) => Ok(feed.next(limit).await?.into_iter().map(changed).collect()),
+            Source::Channels(feed) => Ok(feed.next(limit).await?),
+        }
     }
 
     /// Waits until there may be more. Cancel safe.
     pub(super) async fn changed(&mut self) -> Result<(), FeedEnd> {
-        self.feed.changed().await
+        match &mut self.source {
+            Source::All(feed) => feed.changed().await,
+            Source::Channels(feed) => feed.changed().await,
+        }
     }
 }

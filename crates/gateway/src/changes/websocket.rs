@@ -110,7 +110,7 @@ impl Session {
         if options.get("accept_encoding").and_then(Value::as_str) == Some("gzip") {
             self.encoder = Some(Encoder::default());
         }
-        let mut reading = Reading::new(&self.db, params).map_err(|error| End::Closed(Some(error)))?;
+        let mut reading = Reading::new(&self.db, &self.cx.caller, params).map_err(|error| End::Closed(Some(error)))?;
         let mut is_told = false;
         loop {
             let rows = reading.next().await.map_err(|error| End::Closed(Some(error)))?;

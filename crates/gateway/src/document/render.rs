@@ -6,7 +6,7 @@ use super::version::version_of;
 use crate::{context::Context, service::Profile};
 use std::{borrow::Cow, io::Write as _};
 use tidegate_documents::{Attachments, Form, Pieces, digest_text, sent_above};
-use tidegate_engine::{Attachment, Database, Detail, Document, Encoding};
+use tidegate_engine::{Attachment, Database, Detail, Document, Encoding, Shown};
 use tidegate_json::{Reader, write_string};
 use tidegate_types::Rev;
 
@@ -118,6 +118,9 @@ fn members<'d>(document: &'d Document, options: &Options, version: Option<String
     }
     if document.deleted {
         made("_deleted", Value::Made("true".to_owned()));
+    }
+    if document.shown == Shown::Stub {
+        made("_removed", Value::Made("true".to_owned()));
     }
     let mut id = Vec::with_capacity(document.id.as_str().len() + 2);
     write_string(&mut id, document.id.as_str());
@@ -237,6 +240,7 @@ mod tests {
             members: Bytes::from_static(members.as_bytes()),
             attachments: Vec::new(),
             history: None,
+            shown: Shown::Whole,
         }
     }
 

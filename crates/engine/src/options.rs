@@ -1,0 +1,64 @@
+//! What a dialect keeps of a database's configuration, and whether the database is in use.
+
+use crate::{Database, Error};
+use bytes::Bytes;
+
+/// The settings.
+const OPTIONS: &str = "options";
+const SERVICE: &str = "service";
+const OFFLINE: &[u8] = b"offline";
+
+/// Whether a database is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Service {
+    /// It is.
+    #[default]
+    Online,
+    /// It is being looked after: dialects that know of it answer nothing of its documents.
+    Offline,
+}
+
+impl Service {
+    pub(crate) async fn load(store: &tidegate_store::Database) -> Result<Self, Error> {
+        let text = store.setting(SERVICE).await?;
+        Ok(if text.is_some_and(|text| text == OFFLINE) { Self::Offline } else { Self::Online })
+    }
+}
+
+impl Database {
+    /// A JSON object that a dialect keeps with the database; `None` if none was kept.
+    ///
+    /// # Errors
+    /// [`Error::Access`] for all but administrators, the database is gone, or the storage failed.
+    pub async fn options(&self) -> Result<Option<Bytes>, Error> {
+        self.check_admin()?;
+        Ok(self.store.setting(OPTIONS).await?)
+    }
+
+    /// Keeps a JSON object with the database.
+    ///
+    /// # Errors
+    /// [`Error::Access`] for all but administrators, the database is gone, or the storage failed.
+    pub async fn set_options(&self, object: &[u8]) -> Result<(), Error> {
+        self.renewed().await?.check_admin()?;
+        Ok(self.store.put_setting(OPTIONS, object).await?)
+    }
+
+    /// Whether it is in use.
+    pub fn service(&self) -> Service {
+        self.rules.service
+    }
+
+    /// Takes it out of use, or into use again.
+    ///
+    /// # Errors
+    /// [`Error::Access`] for all but administrators, the database is gone, or the storage failed.
+    pub async fn set_service(&self, service: Service) -> Result<(), Error> {
+        self.renewed().await?.check_admin()?;
+        let text = match service {
+            Service::Online => b"".as_slice(),
+            Service::Offline => OFFLINE,
+        };
+        Ok(self.store.put_setting(SERVICE, text).await?)
+    }
+}

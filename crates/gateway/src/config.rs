@@ -1,0 +1,370 @@
+//! The configuration of a database: kept as it was sent, and put into effect. Source: `spec/gateway.md` 2.2.
+
+use crate::{
+    context::{Answer, Context, json_value},
+    error::Error,
+};
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use hyper::body::Incoming;
+use serde_json::{Map, Value};
+use tidegate_engine::{
+    Database, Existence, Service, WriteMode,
+    principal::{Body as PrincipalBody, Error as PrincipalError},
+};
+use tidegate_http::{
+    Body,
+    conditional::{Condition, ETag},
+    media::MediaType,
+    respond,
+};
+use tidegate_types::PrincipalName;
+
+/// The keys of Sync Gateway's, and ours. What isn't put into effect here is kept, and given back.
+const KEYS: &[&str] = &[
+    "allow_conflicts",
+    "allow_empty_password",
+    "bucket",
+    "bucket_op_timeout_ms",
+    "cacertpath",
+    "cache",
+    "certpath",
+    "changes_request_plus",
+    "client_partition_window_secs",
+    "compact_interval_days",
+    "cors",
+    "delta_sync",
+    "deprecated",
+    "disable_password_auth",
+    "disable_public_all_docs",
+    "enable_shared_bucket_access",
+    "enable_xattrs",
+    "event_handlers",
+    "feed_type",
+    "guest",
+    "hide_existence",
+    "import_backup_old_rev",
+    "import_docs",
+    "import_filter",
+    "import_partitions",
+    "index",
+    "javascript_timeout_secs",
+    "keypath",
+    "kv_tls_port",
+    "local_doc_expiry_secs",
+    "local_jwt",
+    "logging",
+    "max_concurrent_query_ops",
+    "name",
+    "num_index_replicas",
+    "offline",
+    "oidc",
+    "old_rev_expiry_seconds",
+    "password",
+    "pool",
+    "query_pagination_limit",
+    "remote_user",
+    "replications",
+    "rev_cache_size",
+    "revs_limit",
+    "roles",
+    "scopes",
+    "send_www_authenticate_header",
+    "serve_insecure_attachment_types",
+    "server",
+    "session_cookie_http_only",
+    "session_cookie_name",
+    "session_cookie_secure",
+    "sgreplicate_enabled",
+    "sgreplicate_websocket_heartbeat_secs",
+    "slow_query_warning_threshold",
+    "store_legacy_revtree_data",
+    "suspendable",
+    "sync",
+    "unsupported",
+    "updated_at",
+    "use_views",
+    "user_xattr_key",
+    "username",
+    "users",
+    "view_query_timeout_secs",
+];
+
+/// Keys that say how users log in.
+const LOGIN_KEYS: &[&str] = &[
+    "allow_empty_password",
+    "disable_password_auth",
+    "local_jwt",
+    "oidc",
+    "remote_user",
+    "session_cookie_http_only",
+    "session_cookie_name",
+    "session_cookie_secure",
+];
+
+/// What decides on channels where nobody says.
+const DEFAULT_SYNC: &str = "function(doc){channel(doc.channels);}";
+const JAVASCRIPT: HeaderValue = HeaderValue::from_static("application/javascript");
+
+/// Reads a configuration.
+///
+/// # Errors
+/// It isn't an object, or a key isn't known.
+pub(crate) fn parse(text: &[u8]) -> Result<Map<String, Value>, Error> {
+    if text.is_empty() {
+        return Ok(Map::new());
+    }
+    let config: Map<String, Value> = serde_json::from_slice(text)?;
+    match config.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        Some(key) => Err(Error::bad_request(format!("JSON Unknown Field: json: unknown field \"{key}\""))),
+        None => Ok(config),
+    }
+}
+
+pub(crate) async fn get(cx: &Context, db: &Database) -> Answer {
+    let query = cx.query()?;
+    let mut config = load(db).await?;
+    let etag = etag_of(&config);
+    config.insert("name".to_owned(), db.name().as_str().into());
+    if query.get("include_javascript") != Some("false")
+        && let Some(source) = db.sync_function().await?
+    {
+        config.insert("sync".to_owned(), source.into());
+    } else {
+        config.remove("sync");
+    }
+    if query.get("include_runtime") == Some("true") {
+        config.entry("sync").or_insert_with(|| DEFAULT_SYNC.into());
+        config.insert("revs_limit".to_owned(), db.info().await?.revs_limit.into());
+    }
+    let mut response = json_value(StatusCode::OK, &Value::Object(config));
+    put_etag(&mut response, &etag);
+    Ok(response)
+}
+
+/// `PUT` replaces what was there, `POST` changes what it says.
+pub(crate) async fn put(cx: &Context, db: &Database, body: Incoming) -> Answer {
+    let new = parse(&cx.read_json(body).await?)?;
+    let old = load(db).await?;
+    check_match(cx, &etag_of(&old))?;
+    let merged = if cx.request.method == http::Method::POST {
+        let mut merged = old;
+        merged.extend(new.clone());
+        apply(db, &new, Left::AsItWas).await?;
+        merged
+    } else {
+        apply(db, &new, Left::AsAtFirst).await?;
+        new
+    };
+    let kept = keep(db, merged).await?;
+    let mut response = respond::empty(StatusCode::CREATED);
+    put_etag(&mut response, &etag_of(&kept));
+    Ok(response)
+}
+
+/// Puts the configuration of a new database into effect.
+pub(crate) async fn begin(db: &Database, config: Map<String, Value>) -> Result<(), Error> {
+    apply(db, &config, Left::AsItWas).await?;
+    keep(db, config).await.map(drop)
+}
+
+/// What becomes of settings that a configuration doesn't name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    AsItWas,
+    AsAtFirst,
+}
+
+async fn apply(db: &Database, config: &Map<String, Value>, left: Left) -> Result<(), Error> {
+    let is_touched = |key: &str| left == Left::AsAtFirst || config.contains_key(key);
+    let wrong = |key: &str, kind: &str| Error::bad_json(format!("{key} must be {kind}"));
+    if is_touched("sync") {
+        let source = match config.get("sync") {
+            None | Some(Value::Null) => None,
+            Some(source) => Some(source.as_str().ok_or_else(|| wrong("sync", "a string"))?),
+        };
+        db.set_sync_function(source.filter(|source| !source.trim().is_empty())).await?;
+    }
+    if let Some(limit) = config.get("revs_limit").filter(|limit| !limit.is_null()) {
+        let limit = limit.as_u64().filter(|limit| *limit > 0);
+        db.set_revs_limit(limit.ok_or_else(|| wrong("revs_limit", "a positive integer"))?).await?;
+    }
+    if is_touched("hide_existence") {
+        let hides = config.get("hide_existence").and_then(Value::as_bool).unwrap_or_default();
+        db.set_existence(if hides { Existence::Hidden } else { Existence::Told }).await?;
+    }
+    if is_touched("offline") {
+        let is_offline = config.get("offline").and_then(Value::as_bool).unwrap_or_default();
+        db.set_service(if is_offline { Service::Offline } else { Service::Online }).await?;
+    }
+    if LOGIN_KEYS.iter().any(|key| is_touched(key)) {
+        set_login_rules(db, config, left).await?;
+    }
+    apply_principals(db, config).await
+}
+
+async fn set_login_rules(db: &Database, config: &Map<String, Value>, left: Left) -> Result<(), Error> {
+    let mut rules = match left {
+        Left::AsItWas => load(db).await?,
+        Left::AsAtFirst => Map::new(),
+    };
+    rules.extend(config.clone());
+    rules.retain(|key, _| LOGIN_KEYS.contains(&key.as_str()));
+    Ok(db.set_login_rules(Value::Object(rules).to_string().as_bytes()).await?)
+}
+
+/// Users, roles and the guest that the configuration names are written.
+async fn apply_principals(db: &Database, config: &Map<String, Value>) -> Result<(), Error> {
+    let of = |key: &str| config.get(key).and_then(Value::as_object).into_iter().flatten();
+    for (name, body) in of("roles") {
+        db.put_role(&name_of(name)?, &body_of(body)?, WriteMode::Replace).await?;
+    }
+    for (name, body) in of("users") {
+        db.put_user(&name_of(name)?, &body_of(body)?, WriteMode::Replace).await?;
+    }
+    if let Some(guest) = config.get("guest").filter(|guest| !guest.is_null()) {
+        db.put_user(&PrincipalName::guest(), &body_of(guest)?, WriteMode::Replace).await?;
+    }
+    Ok(())
+}
+
+fn name_of(name: &str) -> Result<PrincipalName, Error> {
+    name.parse().map_err(|error| tidegate_engine::Error::from(PrincipalError::BadName(error)).into())
+}
+
+fn body_of(body: &Value) -> Result<PrincipalBody, Error> {
+    Ok(PrincipalBody::parse(body.to_string().as_bytes()).map_err(tidegate_engine::Error::from)?)
+}
+
+async fn load(db: &Database) -> Result<Map<String, Value>, Error> {
+    match db.options().await? {
+        Some(text) => Ok(serde_json::from_slice(&text)?),
+        None => Ok(Map::new()),
+    }
+}
+
+/// Keeps a configuration, without what is kept elsewhere: the sync function, and passwords.
+async fn keep(db: &Database, mut config: Map<String, Value>) -> Result<Map<String, Value>, Error> {
+    config.remove("sync");
+    config.remove("name");
+    for users in ["users", "guest"] {
+        if let Some(users) = config.get_mut(users) {
+            forget_passwords(users);
+        }
+    }
+    db.set_options(Value::Object(config.clone()).to_string().as_bytes()).await?;
+    Ok(config)
+}
+
+fn forget_passwords(value: &mut Value) {
+    if let Some(members) = value.as_object_mut() {
+        members.remove("password");
+        members.values_mut().for_each(forget_passwords);
+    }
+}
+
+fn etag_of(config: &Map<String, Value>) -> ETag<'static> {
+    // FNV-1a: tells one configuration from the next.
+    let spread = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let text = Value::Object(config.clone()).to_string();
+    ETag::strong(format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, spread)))
+}
+
+fn put_etag(response: &mut Response<Body>, etag: &ETag<'_>) {
+    if let Some(value) = etag.to_header() {
+        response.headers_mut().insert(header::ETAG, value);
+    }
+}
+
+fn check_match(cx: &Context, etag: &ETag<'_>) -> Result<(), Error> {
+    let holds = cx.header(header::IF_MATCH).is_none_or(|value| Condition::parse(value).match_holds(Some(etag)));
+    if holds {
+        return Ok(());
+    }
+    let reason = "Provided If-Match header does not match current config version";
+    Err(Error::new(StatusCode::PRECONDITION_FAILED, reason))
+}
+
+/// The sync function by itself.
+pub(crate) async fn sync_function(cx: &Context, db: &Database, body: Incoming) -> Answer {
+    match cx.request.method.as_str() {
+        "PUT" => {
+            let source = read_javascript(cx, body).await?;
+            db.set_sync_function(Some(source.as_str()).filter(|source| !source.trim().is_empty())).await?;
+            Ok(respond::empty(StatusCode::OK))
+        }
+        "DELETE" => {
+            db.set_sync_function(None).await?;
+            Ok(respond::empty(StatusCode::OK))
+        }
+        _ => {
+            let source = db.sync_function().await?.unwrap_or_else(|| DEFAULT_SYNC.to_owned());
+            Ok(respond::bytes(StatusCode::OK, JAVASCRIPT, Bytes::from(source)))
+        }
+    }
+}
+
+/// The function that chooses what is imported; kept, as there is nothing to import.
+pub(crate) async fn import_filter(cx: &Context, db: &Database, body: Incoming) -> Answer {
+    let mut config = load(db).await?;
+    match cx.request.method.as_str() {
+        "PUT" => {
+            config.insert("import_filter".to_owned(), read_javascript(cx, body).await?.into());
+            keep(db, config).await?;
+            Ok(respond::empty(StatusCode::OK))
+        }
+        "DELETE" => {
+            config.remove("import_filter");
+            keep(db, config).await?;
+            Ok(respond::empty(StatusCode::OK))
+        }
+        _ => {
+            let source = config.get("import_filter").and_then(Value::as_str).unwrap_or_default().to_owned();
+            Ok(respond::bytes(StatusCode::OK, JAVASCRIPT, Bytes::from(source)))
+        }
+    }
+}
+
+async fn read_javascript(cx: &Context, body: Incoming) -> Result<String, Error> {
+    let content_type = cx.header(header::CONTENT_TYPE).unwrap_or_default();
+    if !MediaType::parse(content_type).is_some_and(|media| media.is("application/javascript")) {
+        let reason = format!("Invalid content type {content_type} - expected application/javascript");
+        return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason));
+    }
+    let text = cx.read(body).await?;
+    String::from_utf8(text.into()).map_err(|_invalid| Error::bad_request("the function isn't valid UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn unknown_keys_are_named() {
+        assert_eq!(parse(b"").unwrap(), Map::new());
+        assert!(parse(br#"{"sync":"function(){}","guest":null}"#).is_ok());
+        assert_eq!(parse(br#"{"synk":1}"#).unwrap_err().reason, "JSON Unknown Field: json: unknown field \"synk\"");
+        assert!(parse(b"[]").unwrap_err().reason.starts_with("Bad JSON: "));
+    }
+
+    #[test]
+    fn keys_are_sorted_and_those_of_logins_are_among_them() {
+        assert!(KEYS.is_sorted());
+        assert!(LOGIN_KEYS.iter().all(|key| KEYS.contains(key)));
+    }
+
+    #[test]
+    fn passwords_are_not_kept() {
+        let mut users = json!({ "al": { "password": "x", "admin_channels": ["a"] } });
+        forget_passwords(&mut users);
+        assert_eq!(users, json!({ "al": { "admin_channels": ["a"] } }));
+    }
+
+    #[test]
+    fn a_change_is_another_version() {
+        let of = |value: Value| etag_of(value.as_object().unwrap()).text().to_owned();
+        assert_eq!(of(json!({ "a": 1 })), of(json!({ "a": 1 })));
+        assert_ne!(of(json!({ "a": 1 })), of(json!({ "a": 2 })));
+    }
+}
