@@ -4,8 +4,8 @@ use crate::{
     config,
     context::{Answer, Context, json_value},
     error::Error,
-    route::Keyspace,
-    service::{Port, is_system},
+    route::{Keyspace, is_system},
+    service::Port,
     upkeep,
 };
 use http::StatusCode;

@@ -4,14 +4,15 @@
 
 use crate::{
     context::{Answer, Context, json_value},
+    route::is_system,
     server::{full_version, vendor},
-    service::{Profile, is_system},
+    service::Profile,
 };
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use tidegate_engine::{Caller, DatabaseInfo, Engine, Service};
-use tidegate_http::{observe::Observed, respond};
+use tidegate_http::{Body, observe::Observed, respond};
 use tidegate_types::DbName;
 
 /// A database's figures.
@@ -117,9 +118,9 @@ fn memory(observed: &Observed) -> Value {
     json!({ "Sys": observed.resident_bytes, "HeapInuse": observed.resident_bytes })
 }
 
-pub(crate) fn stats(cx: &Context) -> Answer {
+pub(crate) fn stats(cx: &Context) -> Response<Body> {
     let observed = (cx.shared.settings.observe.0)();
-    Ok(json_value(StatusCode::OK, &json!({ "memstats": memory(&observed) })))
+    json_value(StatusCode::OK, &json!({ "memstats": memory(&observed) }))
 }
 
 pub(crate) async fn metrics(cx: &Context) -> Answer {

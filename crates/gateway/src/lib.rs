@@ -12,6 +12,7 @@ mod design;
 mod document;
 mod error;
 mod figures;
+mod handlers;
 mod list;
 mod local;
 mod principals;

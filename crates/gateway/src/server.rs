@@ -3,7 +3,8 @@
 use crate::{
     context::{Answer, Context, Head, json_value},
     error::Error,
-    service::{Port, Profile, is_system},
+    route::is_system,
+    service::{Port, Profile},
 };
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
