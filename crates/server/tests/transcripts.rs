@@ -1,5 +1,6 @@
 //! Whole conversations with the real binary, as snapshots: status, the headers that matter, body.
 
+mod gateway;
 mod transcript;
 
 use transcript::Transcript;

@@ -4,13 +4,13 @@
 //! number grows with the generation; the source is the database.
 
 use crate::error::Error;
-use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use tidegate_engine::{Database, OpenRev, OpenRevs};
 use tidegate_types::{DocId, Rev};
 
 /// The version of a revision in a database.
 pub(crate) fn version_of(db: &Database, rev: &Rev) -> String {
-    format!("{:x}@{}", number_of(rev), BASE64_STANDARD_NO_PAD.encode(db.uuid()))
+    format!("{:x}@{}", number_of(rev), BASE64_URL_SAFE_NO_PAD.encode(db.uuid()))
 }
 
 /// 24 bits of the generation, then 40 of the digest.

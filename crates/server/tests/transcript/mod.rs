@@ -7,6 +7,7 @@
     reason = "a test that cannot go on may panic"
 )]
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tempfile::TempDir;
 use tidegate_testkit::{
     http::{Client, Response},
@@ -30,6 +31,8 @@ const HEADERS: [&str; 10] = [
 pub(crate) struct Transcript {
     server: Server,
     client: Client,
+    /// Sync Gateway's public port, if it is on.
+    public: Option<Client>,
     text: String,
     last: String,
     count: usize,
@@ -41,7 +44,31 @@ impl Transcript {
         let data = tempfile::tempdir().unwrap();
         let server = Server::start(env!("CARGO_BIN_EXE_tidegate"), &data.path().join("data")).unwrap();
         let client = server.couch().unwrap();
-        Self { server, client, text: String::new(), last: String::new(), count: 0, _data: data }
+        Self::of((server, client, None), data)
+    }
+
+    /// With Sync Gateway's listeners, of which the one for administrators is asked where nothing else is said.
+    pub(crate) fn gateway(profile: &str) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let (binary, folder) = (env!("CARGO_BIN_EXE_tidegate"), data.path().join("data"));
+        let server = Server::start_with(binary, &folder, &["gateway", "admin"], &["--profile", profile]).unwrap();
+        let client = |name| Client::new(server.address(name).unwrap());
+        let (admin, public) = (client("admin"), client("gateway"));
+        Self::of((server, admin, Some(public)), data)
+    }
+
+    fn of((server, client, public): (Server, Client, Option<Client>), data: TempDir) -> Self {
+        Self { server, client, public, text: String::new(), last: String::new(), count: 0, _data: data }
+    }
+
+    /// A request to the public port, as a user with a password or as nobody.
+    pub(crate) fn public(&mut self, user: Option<&str>, method: &str, path: &str, body: &str) {
+        let authorization = user.map(|user| format!("Basic {}", BASE64_STANDARD.encode(user)));
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+        self.text.push_str(&format!("({})\n", user.map_or("nobody", |user| user.split(':').next().unwrap())));
+        let response = self.public.as_ref().unwrap().request(method, path, &headers, body.as_bytes()).unwrap();
+        self.note((method, path), body.as_bytes(), &response);
     }
 
     pub(crate) fn with_database() -> Self {
@@ -72,13 +99,17 @@ impl Transcript {
 
     pub(crate) fn request_bytes(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) {
         let response = self.client.request(method, path, headers, body).unwrap();
+        self.note((method, path), body, &response);
+    }
+
+    fn note(&mut self, (method, path): (&str, &str), body: &[u8], response: &Response) {
         self.count += 1;
         let shown = |text: &str| if text.len() > 200 { format!("{}…", &text[..200]) } else { text.to_owned() };
         self.text.push_str(&format!("> {method} {}\n", shown(path)));
         if !body.is_empty() {
             self.text.push_str(&format!("> {}\n", shown(&String::from_utf8_lossy(body))));
         }
-        self.write_response(&response);
+        self.write_response(response);
     }
 
     fn write_response(&mut self, response: &Response) {
@@ -98,6 +129,23 @@ impl Transcript {
         self.count
     }
 
+    /// The version in the last answer.
+    pub(crate) fn last_version(&self) -> String {
+        self.last_value("cv")
+    }
+
+    /// The text of this name in the last answer.
+    pub(crate) fn last_value(&self, name: &str) -> String {
+        let rest = self.last.split_once(&format!("\"{name}\":\"")).expect("the answer has it").1;
+        rest.split('"').next().unwrap().to_owned()
+    }
+
+    /// A header of the last answer.
+    pub(crate) fn last_header(&self, name: &str) -> String {
+        let lines = self.text.lines().rev().filter_map(|line| line.strip_prefix(&format!("{name}: ")));
+        lines.map(str::to_owned).next().expect("the answer has it")
+    }
+
     /// The revision in the last answer.
     pub(crate) fn last_rev(&self) -> String {
         rev_in(&self.last)
@@ -113,6 +161,7 @@ impl Transcript {
         let text = self.text.replace(&address, "HOST");
         let text = blot(&text, "\"uuid\":\"", 32);
         let text = blot(&text, "\"instance_start_time\":\"", 10);
+        let text = if self.public.is_some() { blot_gateway(&text) } else { text };
         drop(self.server);
         blot_tokens(&text)
     }
@@ -133,6 +182,28 @@ fn blot(text: &str, mark: &str, length: usize) -> String {
         out.push_str(&piece[length..]);
     }
     out
+}
+
+/// Replaces what differs in Sync Gateway's answers: times, the source in versions, boundaries.
+fn blot_gateway(text: &str) -> String {
+    let text = blot(text, "\"instance_start_time\":", 16);
+    let text = blot(&text, "\"node_uid\":\"", 32);
+    let text = blot(&text, "\"server_uuid\":\"", 32);
+    let text = blot(&text, "\"session_id\":\"", 40);
+    let text = blot(&text, "\"expires\":\"", 20);
+    let source = |piece: &str| {
+        let (source, rest) = piece.split_at_checked(11)?;
+        let is_source = source.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        (is_source && rest.starts_with('"')).then(|| format!("SOURCE{rest}"))
+    };
+    let text =
+        text.split('@').map(|piece| source(piece).unwrap_or_else(|| piece.to_owned())).collect::<Vec<_>>().join("@");
+    let boundaries: Vec<String> =
+        text.split("boundary=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+    boundaries
+        .iter()
+        .enumerate()
+        .fold(text, |text, (index, boundary)| text.replace(boundary, &format!("BOUNDARY{index}")))
 }
 
 /// Replaces what tells a database from another in its sequences: 16 hexadecimal digits between a dash and a quote.

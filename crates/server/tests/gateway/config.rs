@@ -1,0 +1,76 @@
+//! What administrators set of a database.
+
+use super::with_database;
+
+#[test]
+fn of_a_database() {
+    let mut t = with_database("4");
+    t.get("/db/_config");
+    let etag = t.last_header("etag");
+    t.request("POST", "/db/_config", &[("if-match", "\"other\"")], "{}");
+    t.request(
+        "POST",
+        "/db/_config",
+        &[("if-match", &etag)],
+        r#"{"revs_limit":20,"users":{"al":{"password":"secret"}}}"#,
+    );
+    t.get("/db/_config");
+    t.put("/db/_config", r#"{"sync":"function(doc){throw({forbidden:\"no\"});}"}"#);
+    t.get("/db/_config");
+    t.get("/db/_config?include_javascript=false");
+    t.put("/db/a", "{}");
+    t.put("/db/_config", r#"{"sync":"function("}"#);
+    t.put("/db/_config", r#"{"nonsense":1}"#);
+    t.get("/db/_user/al");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn the_sync_function_by_itself() {
+    let mut t = with_database("4");
+    let javascript = [("content-type", "application/javascript")];
+    t.get("/db/_config/sync");
+    t.put("/db/_config/sync", "function(doc){}");
+    t.request("PUT", "/db/_config/sync", &javascript, "function(doc){ channel('x'); }");
+    t.get("/db/_config/sync");
+    t.put("/db/a", "{}");
+    t.get("/db/_changes?filter=sync_gateway/bychannel&channels=x");
+    t.delete("/db/_config/sync");
+    t.get("/db/_config/sync");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn out_of_use() {
+    let mut t = with_database("4");
+    t.post("/db/_resync", "");
+    t.post("/db/_offline", "");
+    t.get("/db/");
+    t.get("/db/a");
+    t.put("/db/a", "{}");
+    t.get("/db/_config");
+    t.post("/db/_online", "{\"delay\":\"x\"}");
+    t.post("/db/_online", "");
+    t.get("/db/");
+    t.get("/db/a");
+    t.get("/db/_compact");
+    t.post("/db/_repair", "");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn design_documents() {
+    for profile in ["2", "4"] {
+        let mut t = with_database(profile);
+        t.get("/db/_design/d");
+        t.put("/db/_design/d", "{}");
+        t.put("/db/_design/d", r#"{"views":{"v":{"map":"function(doc,meta){emit(meta.id);}"}}}"#);
+        t.get("/db/_design/d");
+        t.get("/db/_design/d/_view/none");
+        t.get("/db/_design/none/_view/v");
+        t.get("/db/_all_docs");
+        t.delete("/db/_design/d");
+        t.delete("/db/_design/d");
+        insta::assert_snapshot!(format!("design_documents_{profile}"), t.finish());
+    }
+}

@@ -1,0 +1,79 @@
+//! Sync Gateway's dialect, in both profiles: what a compatible server answers. Source: `spec/gateway.md`.
+
+mod config;
+mod documents;
+mod feeds;
+mod users;
+
+use crate::transcript::Transcript;
+
+/// A conversation about one database.
+fn with_database(profile: &str) -> Transcript {
+    let mut t = Transcript::gateway(profile);
+    t.put("/db/", "{}");
+    t
+}
+
+#[test]
+fn the_server_as_version_2() {
+    let mut t = Transcript::gateway("2");
+    t.get("/");
+    t.public(None, "GET", "/", "");
+    t.get("/_ping");
+    t.get("/_all_dbs");
+    t.public(None, "GET", "/_all_dbs", "");
+    t.public(None, "GET", "/none/", "");
+    t.public(None, "GET", "/none/_session", "");
+    t.get("/none/");
+    t.get("/_nothing");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn the_server_as_version_4() {
+    let mut t = Transcript::gateway("4");
+    t.get("/");
+    t.public(None, "GET", "/", "");
+    t.public(None, "GET", "/none/", "");
+    t.public(Some("al:secret"), "GET", "/none/", "");
+    t.put("/db/", "{}");
+    t.public(None, "GET", "/db/", "");
+    t.public(None, "PUT", "/db/", "{}");
+    t.get("/_status");
+    t.get("/_all_dbs?verbose=true");
+    t.request("PATCH", "/db/doc", &[], "");
+    t.request("OPTIONS", "/db/doc", &[], "");
+    t.request("OPTIONS", "/db/_bulk_docs", &[], "");
+    t.get("/db");
+    t.get("/db/_all_docs/?limit=1");
+    t.request("GET", "/_all_dbs", &[("accept", "text/plain")], "");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn an_open_admin_port_is_for_this_machine() {
+    let mut t = Transcript::gateway("4");
+    t.request("GET", "/_all_dbs", &[("origin", "https://evil.example.com")], "");
+    t.request("GET", "/_all_dbs", &[("origin", "null")], "");
+    t.request("GET", "/_all_dbs", &[("origin", "http://localhost:3000")], "");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn databases() {
+    let mut t = Transcript::gateway("4");
+    t.put("/db/", "");
+    t.put("/db/", "{}");
+    t.put("/BAD/", "{}");
+    t.put("/_system/", "{}");
+    t.put("/other/", "{\"synk\":1}");
+    t.put("/other/", "[]");
+    t.get("/db/");
+    t.get("/db.other/");
+    t.get("/db._default._default/");
+    t.post("/db/_ensure_full_commit", "");
+    t.delete("/db/");
+    t.delete("/db/");
+    t.get("/_all_dbs");
+    insta::assert_snapshot!(t.finish());
+}
