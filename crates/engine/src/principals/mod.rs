@@ -9,6 +9,8 @@ mod known;
 mod login;
 mod oidc;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod viewer;
 mod vouched;
 mod whoami;

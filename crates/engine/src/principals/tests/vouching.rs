@@ -1,0 +1,1 @@
+//! Users for whom somebody else vouches.
