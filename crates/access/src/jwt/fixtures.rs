@@ -13,7 +13,7 @@ pub(super) const ED25519: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAsZ
 pub(super) const SECRET: &str = "YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcy4uLi4=";
 
 /// One for each algorithm, with the id of its key.
-pub(super) const TOKENS: [(&str, &str); 8] = [
+pub(crate) const TOKENS: [(&str, &str); 8] = [
     (
         "HS256",
         "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiIsImtpZCI6ImgifQ.eyJzdWIiOiJhZGEiLCJleHAiOjIwMDAwMDAwMDAsIl9jb3VjaGRiLnJvbGVzIjpbImEiXX0.8gNQT1C2z4Epodac4t6V7kseB_EAEjAQsfwBco3cV0c",

@@ -97,6 +97,6 @@ fn malformed_claims() -> Error {
 }
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;

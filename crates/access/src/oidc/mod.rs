@@ -17,3 +17,6 @@ pub use provider::{
     AccessTokens, KeySource, Provider, Registration, Sessions, StateCheck, Strictness, Voucher, Vouchers,
 };
 pub use token::{Identity, Unverified};
+
+#[cfg(test)]
+mod tests;
