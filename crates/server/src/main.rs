@@ -5,6 +5,7 @@
 mod cli;
 mod clock;
 mod config;
+mod fetch;
 mod gateway;
 mod identity;
 mod limits;

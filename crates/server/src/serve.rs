@@ -3,7 +3,7 @@
 use crate::{
     clock,
     config::{Address, Admins, Config, Supervision},
-    gateway, identity, limits,
+    fetch, gateway, identity, limits,
     listener::{Connections, Listener},
     logging,
     metrics::Metrics,
@@ -50,6 +50,7 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
     let certificate = config.tls.clone().map(Certificate::load).transpose()?;
     let tls = certificate.as_ref().map(Certificate::acceptor).transpose()?;
     let engine = open(&config).await?;
+    engine.set_fetch(fetch::fetch());
     let connections = Connections {
         tasks: TaskTracker::new(),
         draining: draining.clone(),

@@ -22,7 +22,7 @@ fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(NOW_S)
 }
 
-fn jwks(keys: Value) -> Jwks {
+fn jwks(keys: &Value) -> Jwks {
     Jwks::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
 }
 
@@ -39,10 +39,10 @@ fn tokens_of_other_programs_are_checked_with_keys_of_other_programs() {
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let (signing, signature) = (Signing::parse(algorithm).unwrap(), BASE64_URL.decode(signature).unwrap());
         let id = if algorithm == "ES384" { "p384" } else { "r" };
-        let found = jwks(keys.clone()).verify(Some(id), signing, signed.as_bytes(), &signature);
+        let found = jwks(&keys).verify(Some(id), signing, signed.as_bytes(), &signature);
         assert_eq!(found, expected, "{algorithm} {keys}");
         let altered = signed.replace('e', "f");
-        assert!(!jwks(keys).verify(Some(id), signing, altered.as_bytes(), &signature));
+        assert!(!jwks(&keys).verify(Some(id), signing, altered.as_bytes(), &signature));
     };
     for algorithm in ["RS256", "RS384", "RS512"] {
         check(json!([p384, rsa(json!({"kid": "r", "use": "sig"}))]), algorithm, true);
@@ -58,7 +58,7 @@ fn tokens_of_other_programs_are_checked_with_keys_of_other_programs() {
 #[test]
 fn keys_of_no_known_kind_are_left_out() {
     let odd = json!([1, {"kty": "oct", "k": "AAAA"}, {"kty": "EC", "crv": "P-521"}, {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]);
-    assert!(jwks(odd).is_empty());
+    assert!(jwks(&odd).is_empty());
     assert!(Jwks::parse(b"[]").is_err());
     for name in ["none", "HS256", "ES512", "", "rs256"] {
         assert_eq!(Signing::parse(name), None, "{name}");
@@ -113,33 +113,33 @@ fn judge(options: &str, header: &Value, more: &Value) -> Result<Identity, Error>
     let token = Unverified::parse(&issuer.sign(header, &claims(more)))?;
     let vouchers = vouchers(options);
     let voucher = &vouchers.provider(None).unwrap().voucher;
-    token.verify(voucher, &jwks(json!([issuer.jwk()])), now())
+    token.verify(voucher, &jwks(&json!([issuer.jwk()])), now())
 }
 
 /// What a token with these claims is told, or whom it names.
 #[track_caller]
-fn check(more: Value, expected: Result<&str, &str>) {
-    let found = judge("", &json!({"alg": "ES256", "kid": "k"}), &more);
+fn check(more: &Value, expected: Result<&str, &str>) {
+    let found = judge("", &json!({"alg": "ES256", "kid": "k"}), more);
     let found = found.map(|identity| identity.name.to_string()).map_err(|error| error.to_string());
     assert_eq!(found.as_deref().map_err(String::as_str), expected, "{more}");
 }
 
 #[test]
 fn a_token_must_be_the_issuers_for_this_client_and_of_now() {
-    check(json!({}), Ok("id.example%2Fa_ada"));
-    check(json!({"aud": ["other", "app"]}), Ok("id.example%2Fa_ada"));
-    check(json!({"nbf": NOW_S + 59}), Ok("id.example%2Fa_ada"));
-    check(json!({"exp": NOW_S as f64 + 0.5}), Ok("id.example%2Fa_ada"));
-    check(json!({"sub": "a b/c"}), Ok("id.example%2Fa_a+b%2Fc"));
-    check(json!({"iss": "https://id.example/a/"}), Err("the token is of another issuer"));
-    check(json!({"iss": null}), Err("the token is of another issuer"));
-    check(json!({"aud": "other"}), Err("the token is for another client"));
-    check(json!({"aud": null}), Err("the token is for another client"));
-    check(json!({"exp": NOW_S}), Err("the token has expired"));
-    check(json!({"exp": null}), Err("the token has expired"));
-    check(json!({"exp": "2033"}), Err("the token's exp is no time"));
-    check(json!({"nbf": NOW_S + 61}), Err("the token isn't good yet"));
-    check(json!({"sub": null}), Err("the token has no sub to make a name of"));
+    check(&json!({}), Ok("id.example%2Fa_ada"));
+    check(&json!({"aud": ["other", "app"]}), Ok("id.example%2Fa_ada"));
+    check(&json!({"nbf": NOW_S + 59}), Ok("id.example%2Fa_ada"));
+    check(&json!({"exp": NOW_S as f64 + 0.5}), Ok("id.example%2Fa_ada"));
+    check(&json!({"sub": "a b/c"}), Ok("id.example%2Fa_a+b%2Fc"));
+    check(&json!({"iss": "https://id.example/a/"}), Err("the token is of another issuer"));
+    check(&json!({"iss": null}), Err("the token is of another issuer"));
+    check(&json!({"aud": "other"}), Err("the token is for another client"));
+    check(&json!({"aud": null}), Err("the token is for another client"));
+    check(&json!({"exp": NOW_S}), Err("the token has expired"));
+    check(&json!({"exp": null}), Err("the token has expired"));
+    check(&json!({"exp": "2033"}), Err("the token's exp is no time"));
+    check(&json!({"nbf": NOW_S + 61}), Err("the token isn't good yet"));
+    check(&json!({"sub": null}), Err("the token has no sub to make a name of"));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_token_must_be_signed_by_a_key_of_the_issuer() {
     let (issuer, other) = (Issuer::new("k"), Issuer::new("k"));
     let token = Unverified::parse(&other.sign(&json!({"alg": "ES256", "kid": "k"}), &claims(&json!({})))).unwrap();
     let vouchers = vouchers("");
-    let keys = jwks(json!([issuer.jwk()]));
+    let keys = jwks(&json!([issuer.jwk()]));
     assert!(token.may_be_signed_by(&keys));
     assert!(token.verify(&vouchers.provider(None).unwrap().voucher, &keys, now()).is_err());
     for malformed in ["", "a.b", "a.b.c", "e30.e30.", "e30.W10.AA"] {
@@ -167,7 +167,7 @@ fn ed25519_signs_too() {
     let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
     let key = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
     let x = BASE64_URL.encode(key.public_key().as_ref());
-    let keys = jwks(json!([{"kty": "OKP", "crv": "Ed25519", "x": x}]));
+    let keys = jwks(&json!([{"kty": "OKP", "crv": "Ed25519", "x": x}]));
     assert!(keys.verify(None, Signing::EdDsa, b"text", key.sign(b"text").as_ref()));
     assert!(!keys.verify(None, Signing::EdDsa, b"test", key.sign(b"text").as_ref()));
 }

@@ -212,7 +212,7 @@ async fn users_of_the_server_are_the_databases_users_of_their_names() {
     let as_server_user = |user: &str| Caller::new(UserCtx::user(user.parse().unwrap(), Vec::new(), Handler::Default));
     let seen = |user: &'static str| {
         let (fixture, caller) = (&fixture, as_server_user(user));
-        async move { fixture.engine.database(&caller, &db_name()).await.map(|db| db.viewer.clone()) }
+        async move { fixture.engine.database(&caller, &db_name()).await.map(|db| db.viewer) }
     };
     assert_eq!(seen("ada").await.unwrap(), super::super::Viewer::User(name("ada")));
     assert!(matches!(seen("eve").await, Err(Error::Access(_))));

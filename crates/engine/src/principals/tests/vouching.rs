@@ -56,7 +56,7 @@ impl Provider {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    fn answer(&mut self, request: FetchRequest) -> Result<Fetched, FetchFailure> {
+    fn answer(&mut self, request: &FetchRequest) -> Result<Fetched, FetchFailure> {
         self.asked.push(request.clone());
         if self.is_down {
             return Err(FetchFailure("down".into()));
@@ -88,7 +88,7 @@ async fn with_provider(more: &str) -> (Fixture, Arc<Mutex<Provider>>) {
     let (fixture, provider) = (Fixture::new().await, Provider::new());
     let asked = Arc::clone(&provider);
     fixture.engine.set_fetch(Arc::new(move |request| {
-        let answer = asked.lock().unwrap().answer(request);
+        let answer = asked.lock().unwrap().answer(&request);
         Box::pin(std::future::ready(answer))
     }));
     let rules = format!(
@@ -120,7 +120,7 @@ async fn user(fixture: &Fixture, user: &str) -> Option<UserInfo> {
 }
 
 #[track_caller]
-fn check_refused<T: std::fmt::Debug>(outcome: Result<T, Error>) {
+fn check_refused<T: std::fmt::Debug>(outcome: &Result<T, Error>) {
     assert!(matches!(outcome, Err(Error::BadCredentials)), "{outcome:?}");
 }
 
@@ -146,18 +146,18 @@ async fn a_token_registers_its_user_and_keeps_it_up_to_date() {
 async fn a_token_lets_nobody_in_who_may_not() {
     let (fixture, provider) = with_provider("").await;
     let token = |claims: Value| provider.lock().unwrap().token(&claims);
-    check_refused(bring(&fixture, &token(json!({}))).await);
+    check_refused(&bring(&fixture, &token(json!({}))).await);
     assert_eq!(user(&fixture, "p_ada").await, None, "it isn't registered");
     fixture.put("p_ada", r#"{"password":"secret"}"#).await.unwrap();
     assert!(bring(&fixture, &token(json!({}))).await.is_ok());
-    check_refused(bring(&fixture, &token(json!({"aud": "other"}))).await);
-    check_refused(bring(&fixture, &token(json!({"iss": "https://other"}))).await);
-    check_refused(bring(&fixture, &token(json!({"exp": 999_999_999}))).await);
-    check_refused(bring(&fixture, "a.b.c").await);
+    check_refused(&bring(&fixture, &token(json!({"aud": "other"}))).await);
+    check_refused(&bring(&fixture, &token(json!({"iss": "https://other"}))).await);
+    check_refused(&bring(&fixture, &token(json!({"exp": 999_999_999}))).await);
+    check_refused(&bring(&fixture, "a.b.c").await);
     fixture.put("p_ada", r#"{"disabled":true}"#).await.unwrap();
-    check_refused(bring(&fixture, &token(json!({}))).await);
+    check_refused(&bring(&fixture, &token(json!({}))).await);
     let (other, _) = with_provider(REGISTER).await;
-    check_refused(bring(&other, &token(json!({}))).await);
+    check_refused(&bring(&other, &token(json!({}))).await);
     assert_eq!(user(&other, "p_ada").await, None, "another provider's key has signed it");
 }
 
@@ -165,7 +165,7 @@ async fn a_token_lets_nobody_in_who_may_not() {
 async fn nobody_becomes_the_guest_by_a_token() {
     let (fixture, provider) = with_provider(r#","register":true,"user_prefix":"","username_claim":"login""#).await;
     let token = provider.lock().unwrap().token(&json!({"login": "GUEST"}));
-    check_refused(bring(&fixture, &token).await);
+    check_refused(&bring(&fixture, &token).await);
 }
 
 #[tokio::test]
@@ -180,10 +180,10 @@ async fn a_new_key_is_asked_for_and_not_too_often() {
     provider.lock().unwrap().rotate();
     let new = token();
     comes_in_time(&fixture, &new).await;
-    check_refused(bring(&fixture, &old).await);
+    check_refused(&bring(&fixture, &old).await);
     let before = asked();
     for _ in 0..20 {
-        check_refused(bring(&fixture, &old).await);
+        check_refused(&bring(&fixture, &old).await);
     }
     assert!(asked() - before <= 2, "tokens with keys that nobody has make the server ask {} times", asked() - before);
 }
@@ -241,7 +241,7 @@ async fn a_journey_to_the_provider_ends_in_a_session() {
 #[tokio::test]
 async fn a_token_for_another_question_ends_no_journey() {
     let (fixture, provider) = with_provider(REGISTER).await;
-    check_refused(journey(&fixture, &provider, json!({"nonce": "other"})).await);
+    check_refused(&journey(&fixture, &provider, json!({"nonce": "other"})).await);
     assert_eq!(user(&fixture, "p_ada").await, None);
 }
 
@@ -262,15 +262,17 @@ async fn who_isnt_configured_is_told() {
 
 #[tokio::test]
 async fn static_keys_need_no_connection() {
-    let (fixture, provider) = (Fixture::new().await, Provider::new());
-    let provider = provider.lock().unwrap();
-    let local = json!({"issuer": ISSUER, "client_id": "app", "keys": [provider.jwk()], "register": true,
-        "username_claim": "sub"});
+    let fixture = Fixture::new().await;
+    let token_and_key = || {
+        let provider = Provider::new();
+        let provider = provider.lock().unwrap();
+        (provider.token(&json!({})), provider.jwk())
+    };
+    let ((token, key), (other, _)) = (token_and_key(), token_and_key());
+    let local = json!({"issuer": ISSUER, "client_id": "app", "keys": [key], "register": true, "username_claim": "sub"});
     fixture.set_rules(&json!({"local_jwt": {"l": local}}).to_string()).await;
-    let (token, other) = (provider.token(&json!({})), Provider::new().lock().unwrap().token(&json!({})));
-    drop(provider);
     assert_eq!(bring(&fixture, &token).await.unwrap().caller.database_user(), Some(&name("ada")));
-    check_refused(bring(&fixture, &other).await);
+    check_refused(&bring(&fixture, &other).await);
     // On the listener for all databases as well.
     let caller = fixture.comes_to_all(&[("authorization", &format!("Bearer {token}"))]).await.unwrap();
     assert_eq!(caller.database_user(), Some(&name("ada")));
@@ -291,7 +293,7 @@ async fn a_web_server_in_front_names_users_and_their_groups() {
     assert_eq!(user(&fixture, "ada").await.unwrap().settings.explicit_roles(), [name("nurse")]);
     fixture.comes(&[("remote-user", "ada")]).await.unwrap();
     assert!(user(&fixture, "ada").await.unwrap().settings.explicit_roles().is_empty(), "it is in no group any more");
-    check_refused(fixture.comes(&[("remote-user", "GUEST")]).await);
+    check_refused(&fixture.comes(&[("remote-user", "GUEST")]).await);
     assert!(fixture.comes(&[("remote-user", "a/b")]).await.is_err());
     assert_eq!(fixture.comes_to_all(&headers).await.unwrap().database_user(), Some(&name("ada")));
 }
