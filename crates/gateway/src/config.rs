@@ -74,6 +74,7 @@ const KEYS: &[&str] = &[
     "server",
     "session_cookie_http_only",
     "session_cookie_name",
+    "session_cookie_same_site",
     "session_cookie_secure",
     "sgreplicate_enabled",
     "sgreplicate_websocket_heartbeat_secs",
@@ -99,6 +100,7 @@ const LOGIN_KEYS: &[&str] = &[
     "remote_user",
     "session_cookie_http_only",
     "session_cookie_name",
+    "session_cookie_same_site",
     "session_cookie_secure",
 ];
 

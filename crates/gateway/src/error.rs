@@ -149,7 +149,8 @@ impl From<tidegate_engine::Error> for Error {
         match error {
             E::BadCredentials => Self::invalid_login(),
             E::Access(error) => error.into(),
-            E::Principal(PrincipalError::Corrupt(_)) | E::Vouching(OidcError::Misconfigured(_)) => internal(&error),
+            E::Principal(PrincipalError::Corrupt(_)) => internal(&error),
+            E::Vouching(OidcError::Misconfigured(_)) => Self::bad_request(error.to_string()),
             E::Principal(_) => Self::bad_request(error.to_string()),
             E::PrincipalExists(_) => Self::conflict("Already exists"),
             E::NoPrincipal(_) => Self::not_found("missing"),

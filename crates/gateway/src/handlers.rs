@@ -5,7 +5,7 @@ use crate::{
     context::{Answer, Context},
     database, design, document,
     error::Error,
-    figures, list, local, principals, revisions,
+    figures, list, local, oidc, principals, revisions,
     route::{DatabaseRoute, Keyspace, ServerRoute},
     server,
     service::{Port, challenged},
@@ -41,6 +41,9 @@ pub(crate) async fn answer_database(cx: &Context, keyspace: &Keyspace, route: Da
     let name = keyspace.database()?;
     if route == R::Session && cx.shared.port == Port::Public {
         return Box::pin(answer_own_session(cx, &name, body)).await;
+    }
+    if let R::Oidc(route) = route {
+        return Box::pin(oidc::answer(cx, &name, route)).await;
     }
     if let (R::Database, "DELETE") = (&route, method) {
         return Box::pin(database::delete(cx, &name)).await;

@@ -15,6 +15,7 @@ mod figures;
 mod handlers;
 mod list;
 mod local;
+mod oidc;
 mod principals;
 mod revisions;
 mod route;

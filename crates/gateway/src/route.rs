@@ -3,7 +3,7 @@
 //!
 //! Source: `spec/gateway.md` 2.
 
-use crate::{error::Error, service::Port};
+use crate::{error::Error, oidc::OidcRoute, service::Port};
 use tidegate_http::path::{Plus, Segments};
 use tidegate_types::{DbName, DocId, DocKind};
 
@@ -91,6 +91,7 @@ pub(crate) enum DatabaseRoute {
     Role(String),
     /// A session by its id.
     SessionOf(String),
+    Oidc(OidcRoute),
     /// Sync Gateway has it; Tidegate hasn't, or not yet.
     Later,
 }
@@ -208,13 +209,13 @@ fn plain_special(name: &str) -> Option<DatabaseRoute> {
         "_purge" => R::Purge,
         "_user" => R::Users,
         "_role" => R::Roles,
+        "_oidc" => R::Oidc(OidcRoute::Entry),
+        "_oidc_challenge" => R::Oidc(OidcRoute::Challenge),
+        "_oidc_callback" => R::Oidc(OidcRoute::Callback),
+        "_oidc_refresh" => R::Oidc(OidcRoute::Refresh),
         "_replication"
         | "_replicationStatus"
         | "_blipsync"
-        | "_oidc"
-        | "_oidc_challenge"
-        | "_oidc_callback"
-        | "_oidc_refresh"
         | "_facebook"
         | "_google"
         | "_attachment_migration"
@@ -295,7 +296,7 @@ impl DatabaseRoute {
             | Self::ImportFilter
             | Self::User(_)
             | Self::Role(_) => GET_PUT_DELETE,
-            Self::View(..) | Self::Raw(_) | Self::RevTree(_) | Self::DumpChannel(_) => GET,
+            Self::View(..) | Self::Raw(_) | Self::RevTree(_) | Self::DumpChannel(_) | Self::Oidc(_) => GET,
             Self::Config => GET_PUT_POST,
             Self::UserSessions(_) | Self::UserSession(..) => DELETE,
             Self::SessionOf(_) => &["GET", "HEAD", "DELETE"],
@@ -330,7 +331,8 @@ impl DatabaseRoute {
             | Self::UserSession(..)
             | Self::Roles
             | Self::Role(_)
-            | Self::SessionOf(_) => true,
+            | Self::SessionOf(_)
+            | Self::Oidc(_) => true,
             Self::Config
             | Self::SyncFunction
             | Self::ImportFilter
@@ -358,6 +360,7 @@ impl DatabaseRoute {
             | Self::Local(_)
             | Self::Design(_)
             | Self::View(..)
+            | Self::Oidc(_)
             | Self::Later => self.methods_of_admin(),
             Self::Config
             | Self::SyncFunction

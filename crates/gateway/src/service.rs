@@ -183,7 +183,7 @@ impl Gateway {
         let Route::Database(keyspace, route) = route else { return Ok((self.engine.anonymous().caller, None)) };
         let name = keyspace.database().map_err(|error| self.unknown(request, error))?;
         // Whoever comes to log in may bring a session that is over, or credentials that are wrong.
-        let is_login = *route == DatabaseRoute::Session;
+        let is_login = matches!(route, DatabaseRoute::Session | DatabaseRoute::Oidc(_));
         let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
         let login = self.engine.authenticate_principal(&name, &request.credentials(&header)).await;
         match login {
@@ -192,7 +192,9 @@ impl Gateway {
             Err(tidegate_engine::Error::NoDatabase(name)) => {
                 Err(self.unknown(request, Error::no_database(name.as_str())))
             }
-            Err(tidegate_engine::Error::BadCredentials) if is_login && request.method != Method::GET => {
+            Err(tidegate_engine::Error::BadCredentials)
+                if is_login && (request.method != Method::GET || *route != DatabaseRoute::Session) =>
+            {
                 Ok((self.engine.anonymous().caller, None))
             }
             Err(error) => Err(challenged(error.into())),

@@ -215,7 +215,7 @@ impl Issuers {
     }
 
     async fn send(&self, request: FetchRequest) -> Result<Fetched, Error> {
-        let fetch = self.fetch.get().ok_or_else(|| OidcError::Misconfigured("no way to connect was given".into()))?;
+        let fetch = self.fetch.get().ok_or_else(|| OidcError::Provider("no way to connect was given".into()))?;
         Ok(fetch(request).await?)
     }
 }
