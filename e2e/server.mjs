@@ -26,10 +26,14 @@ process.on('exit', () => {
 process.on('SIGTERM', () => process.exit(1));
 
 export class Server {
-  /** A running server on an empty folder. `folder` names another server's folder instead. */
-  static async start({ folder } = {}) {
+  /**
+   * A running server on an empty folder. `folder` names another server's folder instead; `gateway` has it listen for
+   * Sync Gateway's clients, too: at `gateway` for users, and at `admin`.
+   */
+  static async start({ folder, gateway = false } = {}) {
     const root = folder === undefined ? await mkdtemp(join(tmpdir(), 'tidegate-e2e-')) : undefined;
     const server = new Server(root, folder ?? join(root, 'data'));
+    server.hasGateway = gateway;
     started.add(server);
     try {
       await server.#spawn('127.0.0.1:0');
@@ -123,8 +127,10 @@ export class Server {
   }
 
   async #spawn(address) {
-    const off = ['--gateway', 'off', '--admin', 'off', '--metrics', 'off', '--jobs', 'off'];
-    const child = spawn(binary(), ['dev', '--data', this.folder, '--couch', address, ...off], {
+    const host = (url) => (url === undefined ? '127.0.0.1:0' : new URL(url).host);
+    const gateway = this.hasGateway ? [host(this.gateway), host(this.admin)] : ['off', 'off'];
+    const others = ['--gateway', gateway[0], '--admin', gateway[1], '--metrics', 'off', '--jobs', 'off'];
+    const child = spawn(binary(), ['dev', '--data', this.folder, '--couch', address, ...others], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
@@ -142,6 +148,8 @@ export class Server {
         this.#note(line);
         const printed = /^couch\s+(http:\/\/\S+)/.exec(line);
         if (printed) this.url = printed[1].replace(/\/$/, '');
+        const other = /^(gateway|admin)\s+(http:\/\/\S+)/.exec(line);
+        if (other) this[other[1]] = other[2].replace(/\/$/, '');
         if (line.trim() === 'ready') resolve();
       });
     });

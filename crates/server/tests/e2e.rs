@@ -75,6 +75,7 @@ files! {
     filtered => "filtered.test.mjs",
     functions => "functions.test.mjs",
     nano => "nano.test.mjs",
+    oidc => "oidc.test.mjs",
     pouchdb => "pouchdb.test.mjs",
     replicator_peers => "replicator-peers.test.mjs",
     replicator_ways => "replicator-ways.test.mjs",
