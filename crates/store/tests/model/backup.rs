@@ -1,6 +1,9 @@
 //! Backups: what is restored is what was there, under new ids; whatever is wrong with a file is noticed.
 
-use crate::fixture::{Folder, attachment, check, edit, name, read, replicated, stage, write};
+use crate::{
+    fixture::{Folder, attachment, check, edit, name, read, replicated, stage, write},
+    tickets::ticket,
+};
 use std::time::Duration;
 use tidegate_kv::{Direction, EmbeddedOptions, KeyRange, Kv};
 use tidegate_store::{BackupHead, Damage, Decoder, Item, RestoreError, Store, restore};
@@ -50,6 +53,7 @@ async fn what_is_restored_is_what_was_there() {
         .await
         .unwrap();
     write(&db, replicated("a", "3-c 2-b 1-a")).await.unwrap();
+    db.put_ticket(ticket(1, "ada", 9)).await.unwrap();
     let file = backup(&store).await;
     // What comes after is not in it.
     write(&db, edit("c", None, "\"v\":3")).await.unwrap();
@@ -67,6 +71,7 @@ async fn what_is_restored_is_what_was_there() {
     assert_eq!(read(&copy, &digest).await, content);
     assert_eq!(restored.setting("config").await.unwrap().unwrap(), "[x]");
     assert_eq!(copy.update_seq().get(), 3);
+    assert_eq!(copy.ticket(&[1; 32]).await.unwrap(), Some(ticket(1, "ada", 9)));
     // But for the ids, row for row.
     let without_meta = |mut rows: Vec<(Vec<u8>, Vec<u8>)>| {
         rows.retain(|(key, _)| key.get(5) != Some(&b'm'));
