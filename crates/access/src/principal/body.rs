@@ -1,6 +1,7 @@
 //! What an administrator says of a user or role: the bodies of Sync Gateway's admin routes, as values.
 
-use super::{Error, Standing};
+use super::{Error, PasswordHash, Standing};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_types::{Channel, PrincipalName};
@@ -15,6 +16,9 @@ pub struct Body {
     pub name: Option<String>,
     /// `password`.
     pub password: Option<String>,
+    /// `passwordhash_bcrypt`: the hash that Sync Gateway kept of a user who comes from there, as it is or, as it stands in
+    /// its documents, in base64.
+    pub password_hash: Option<PasswordHash>,
     /// `admin_channels`.
     pub channels: Option<BTreeSet<Channel>>,
     /// `admin_roles`.
@@ -49,6 +53,7 @@ impl Body {
         let mut body = Self {
             name: text(&object, "name")?,
             password: text(&object, "password")?,
+            password_hash: text(&object, "passwordhash_bcrypt")?.map(|text| hash(&text)).transpose()?,
             channels: channels(&object, "admin_channels")?,
             roles: roles(&object, "admin_roles")?,
             collections: BTreeMap::new(),
@@ -57,6 +62,9 @@ impl Body {
             all_channels: channels(&object, "all_channels")?,
             all_roles: roles(&object, "roles")?,
         };
+        if body.password.is_some() && body.password_hash.is_some() {
+            return Err(Error::bad_json("a user has either password or passwordhash_bcrypt"));
+        }
         body.read_collections(&object)?;
         Ok(body)
     }
@@ -122,6 +130,11 @@ fn of_kind<T>(
 
 fn text(object: &Map<String, Value>, name: &str) -> Result<Option<String>, Error> {
     of_kind(object, name, "text", |value| value.as_str().map(str::to_owned))
+}
+
+fn hash(text: &str) -> Result<PasswordHash, Error> {
+    let decoded = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    PasswordHash::parse(decoded.as_deref().unwrap_or(text))
 }
 
 fn flag(object: &Map<String, Value>, name: &str) -> Result<Option<bool>, Error> {
@@ -223,6 +236,18 @@ mod tests {
         let read_only = r#"{"collection_access":{"s":{"c":{"all_channels":[]}}}}"#;
         check_refused(read_only, "collection_access.all_channels is read-only");
         assert!(matches!(Body::parse(b"{"), Err(Error::BadJson(_))));
+    }
+
+    #[test]
+    fn users_of_sync_gateway_bring_their_hashes() {
+        let text = "$2a$10$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+        for written in [text.to_owned(), STANDARD.encode(text)] {
+            let body = parse(&format!(r#"{{"passwordhash_bcrypt":"{written}"}}"#));
+            assert_eq!(body.password_hash, PasswordHash::parse(text).ok(), "{written}");
+        }
+        check_refused(r#"{"passwordhash_bcrypt":"x"}"#, "not a bcrypt hash of cost 4 to 14");
+        let both = format!(r#"{{"password":"secret","passwordhash_bcrypt":"{text}"}}"#);
+        check_refused(&both, "Bad JSON: a user has either password or passwordhash_bcrypt");
     }
 
     #[test]

@@ -281,7 +281,7 @@ impl Database {
 
     /// The hash of a body's password, where it has one.
     async fn new_password(&self, name: &PrincipalName, body: &Body) -> Result<Option<PasswordHash>, Error> {
-        let Some(password) = body.password.clone() else { return Ok(None) };
+        let Some(password) = body.password.clone() else { return Ok(body.password_hash.clone()) };
         if password.is_empty() && (*name == PrincipalName::guest() || self.allows_empty_passwords()) {
             return Ok(None);
         }

@@ -35,6 +35,16 @@ async fn a_password_lets_its_user_in() {
 }
 
 #[tokio::test]
+async fn users_of_sync_gateway_keep_their_passwords() {
+    let fixture = Fixture::new().await;
+    // The vector of the original implementation: bcrypt of "U*U".
+    let hash = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+    fixture.put("ada", &format!(r#"{{"passwordhash_bcrypt":"{hash}"}}"#)).await.unwrap();
+    assert_eq!(with_password(&fixture, "ada", "U*U").await, Some("ada".to_owned()));
+    assert_eq!(with_password(&fixture, "ada", "U*V").await, None);
+}
+
+#[tokio::test]
 async fn passwords_arent_taken_where_they_arent_wanted() {
     let fixture = Fixture::with_ada().await;
     fixture.set_rules(r#"{"disable_password_auth":true}"#).await;
