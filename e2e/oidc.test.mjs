@@ -143,6 +143,7 @@ test('a browser logs in, and its user is registered with its roles', async () =>
   assert.equal((await browser.go(`${server.gateway}/db/note`)).status, 200);
   const user = await server.expect(200, 'GET', `${server.admin}/db/_user/ada`);
   assert.deepEqual([user.email, user.roles], ['ada@example.org', ['nurse']]);
+  assert.deepEqual([user.jwt_issuer, user.jwt_roles, user.admin_roles], [issuer, ['nurse'], undefined]);
 });
 
 test('its id token opens both dialects, and one that was altered neither', async () => {

@@ -4,6 +4,7 @@ use crate::{
     context::{Answer, Context, json_value},
     error::Error,
     service::Profile,
+    session::rfc3339,
 };
 use http::StatusCode;
 use hyper::body::Incoming;
@@ -144,6 +145,12 @@ fn user_json(profile: Profile, user: &UserInfo) -> Value {
     }
     if !roles.is_empty() {
         set("roles", roles.keys().map(|role| Value::from(role.as_str())).collect());
+    }
+    if let Some(vouched) = &settings.vouched {
+        set("jwt_issuer", vouched.issuer.as_str().into());
+        set("jwt_channels", texts(&vouched.channels));
+        set("jwt_roles", vouched.roles.iter().map(|role| Value::from(role.as_str())).collect());
+        set("jwt_last_updated", rfc3339(vouched.updated_s).into());
     }
     if profile == Profile::Four || settings.email.is_some() {
         set("email", settings.email.clone().unwrap_or_default().into());

@@ -132,7 +132,7 @@ pub(crate) async fn delete_all(db: &Database, user: &str) -> Answer {
 }
 
 /// Seconds since 1970 as a date and a time.
-fn rfc3339(seconds: u64) -> String {
+pub(crate) fn rfc3339(seconds: u64) -> String {
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     // Days since 0000-03-01, of which 400 years have always as many. Source: Howard Hinnant, "chrono-compatible date
     // algorithms", `civil_from_days`.

@@ -74,6 +74,7 @@ files! {
     demo => "demo.test.mjs",
     filtered => "filtered.test.mjs",
     functions => "functions.test.mjs",
+    logins => "logins.test.mjs",
     nano => "nano.test.mjs",
     oidc => "oidc.test.mjs",
     pouchdb => "pouchdb.test.mjs",
