@@ -30,6 +30,19 @@ pub struct Assignment {
     pub judged_by: u64,
 }
 
+impl Assignment {
+    /// The channels and the grants, sorted, each once. Every document is in `*`, of which nothing is said.
+    pub(crate) fn in_order(&self) -> (Vec<Channel>, Vec<Grant>) {
+        let (mut channels, mut grants) = (self.channels.clone(), self.grants.clone());
+        channels.retain(|channel| !channel.is_all());
+        channels.sort_unstable();
+        channels.dedup();
+        grants.sort_unstable();
+        grants.dedup();
+        (channels, grants)
+    }
+}
+
 /// Something granted to a principal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grant {
@@ -76,13 +89,23 @@ impl Former {
         self.reaching.as_ref().map(|(assignment, _)| assignment.since)
     }
 
+    /// The channels it is in, and when it expires.
+    pub(crate) fn placed(&self) -> (&[Channel], Option<u64>) {
+        (self.channels(), self.reaching.as_ref().and_then(|(assignment, _)| assignment.expires_s))
+    }
+
+    /// Whether it grants anything.
+    pub(crate) fn grants_something(&self) -> bool {
+        self.reaching.as_ref().is_some_and(|(assignment, _)| !assignment.grants.is_empty())
+    }
+
     fn channels(&self) -> &[Channel] {
         self.reaching.as_ref().map(|(assignment, _)| assignment.channels.as_slice()).unwrap_or_default()
     }
 }
 
 /// What was decided on the revision with this body.
-fn read(keys: Keys, body: Option<Seq>, draft: &Draft<'_>) -> Result<AssignmentRecord, Stop> {
+pub(crate) fn read(keys: Keys, body: Option<Seq>, draft: &Draft<'_>) -> Result<AssignmentRecord, Stop> {
     let Some(seq) = body.filter(|_| draft.channels) else { return Ok(AssignmentRecord::default()) };
     let bytes = draft.get(&keys.assignment(seq))?;
     Ok(bytes.map(|bytes| AssignmentRecord::decode(bytes)).transpose()?.unwrap_or_default())
@@ -103,13 +126,7 @@ pub(crate) fn put(
     if assignment.judged_by != draft.rules_version {
         return Err(Error::Outdated.into());
     }
-    let (mut channels, mut grants) = (assignment.channels.clone(), assignment.grants.clone());
-    // Every document is in `*`.
-    channels.retain(|channel| !channel.is_all());
-    channels.sort_unstable();
-    channels.dedup();
-    grants.sort_unstable();
-    grants.dedup();
+    let (channels, grants) = assignment.in_order();
     let mut left = read(keys, parent, draft)?.channels;
     left.extend(former.into_iter().filter(|_| moves).flat_map(|former| former.channels().iter().cloned()));
     left.sort_unstable();
@@ -233,7 +250,8 @@ fn move_row(
     Ok(())
 }
 
-fn move_expiry(keys: Keys, id: &DocId, (was, now): (Option<u64>, Option<u64>), draft: &mut Draft<'_>) {
+/// Lets a document expire at another time.
+pub(crate) fn move_expiry(keys: Keys, id: &DocId, (was, now): (Option<u64>, Option<u64>), draft: &mut Draft<'_>) {
     if was == now {
         return;
     }

@@ -115,6 +115,12 @@ impl Store {
         names(&self.catalog.kv.snapshot()?).await
     }
 
+    /// The databases that were used since the start, in no order.
+    pub fn opened(&self) -> Vec<Database> {
+        let open = self.catalog.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.values().cloned().collect()
+    }
+
     /// How many databases there are.
     pub fn count(&self) -> usize {
         self.catalog.count.load(Ordering::Relaxed)
@@ -299,7 +305,8 @@ fn encode_number(number: u32) -> Vec<u8> {
     out
 }
 
-fn decode_number(bytes: &[u8]) -> Result<u32, Corrupt> {
+/// The number of a database, as the catalogue has it.
+pub(crate) fn decode_number(bytes: &[u8]) -> Result<u32, Corrupt> {
     let mut reader = Reader::versioned("catalogue", VERSION, bytes)?;
     let number = reader.number()?;
     u32::try_from(number).map_err(|_invalid| reader.corrupt("number too great"))

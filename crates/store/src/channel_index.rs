@@ -1,7 +1,7 @@
 //! Reading what was decided on revisions, and the index of channels.
 
 use crate::{
-    Change, Error, Reader,
+    Change, Error, Grant, Reader,
     record::{AssignmentRecord, ChangeRecord, ChannelRecord},
 };
 use std::ops::ControlFlow;
@@ -16,6 +16,10 @@ pub struct Assigned {
     pub channels: Vec<Channel>,
     /// Those that its document left by it; sorted.
     pub left: Vec<Channel>,
+    /// What it grants; sorted.
+    pub grants: Vec<Grant>,
+    /// When its document expires, in seconds since 1970.
+    pub expires_s: Option<u64>,
 }
 
 impl Reader {
@@ -36,7 +40,8 @@ impl Reader {
         let keys: Vec<_> = bodies.iter().map(|body| self.inner.keys.assignment(body.unwrap_or(Seq::ZERO))).collect();
         let read = |bytes: Option<bytes::Bytes>| {
             let record = bytes.map(|bytes| AssignmentRecord::decode(&bytes)).transpose()?.unwrap_or_default();
-            Ok(Assigned { channels: record.channels, left: record.left })
+            let AssignmentRecord { channels, left, grants, expires_s, since: _ } = record;
+            Ok(Assigned { channels, left, grants, expires_s })
         };
         self.snapshot.get_many(&keys).await?.into_iter().map(read).collect()
     }

@@ -243,7 +243,7 @@ pub(crate) fn put_document(
 }
 
 /// Moves a document between the counters of the live and of the deleted.
-fn count(draft: &mut Draft<'_>, before: Option<bool>, after: Option<bool>) {
+pub(crate) fn count(draft: &mut Draft<'_>, before: Option<bool>, after: Option<bool>) {
     let meta = &mut draft.meta;
     match before {
         Some(true) => meta.doc_del_count = meta.doc_del_count.saturating_sub(1),

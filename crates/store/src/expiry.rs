@@ -1,8 +1,12 @@
 //! Which documents expire, and when.
 
-use crate::{Error, Reader};
+use crate::{
+    Error, Reader, Store,
+    catalog::decode_number,
+    keys::{self, Keys},
+};
 use tidegate_kv::Direction;
-use tidegate_types::DocId;
+use tidegate_types::{DbName, DocId};
 
 impl Reader {
     /// Documents that expire up to a time in seconds since 1970, the earliest first, at most `limit`.
@@ -13,5 +17,23 @@ impl Reader {
         let keys = self.inner.keys;
         let rows = self.snapshot.scan(keys.expiries(until_s), Direction::Forward, limit).await?;
         Ok(rows.iter().filter_map(|(key, _)| keys.expiry_in(key)).collect())
+    }
+}
+
+impl Store {
+    /// When the first document of each database expires, of those in which some do; no database is opened for it.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn expiries(&self) -> Result<Vec<(DbName, u64)>, Error> {
+        let snapshot = self.storage().snapshot()?;
+        let mut expiries = Vec::new();
+        for (key, number) in snapshot.scan(keys::catalog_all(), Direction::Forward, usize::MAX).await? {
+            let Some(name) = keys::catalog_name(&key) else { continue };
+            let keys = Keys::new(decode_number(&number)?);
+            let first = snapshot.scan(keys.expiries(u64::MAX), Direction::Forward, 1).await?;
+            expiries.extend(first.first().and_then(|(key, _)| keys.expiry_in(key)).map(|(at_s, _)| (name, at_s)));
+        }
+        Ok(expiries)
     }
 }

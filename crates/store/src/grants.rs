@@ -24,6 +24,19 @@ pub struct Standing {
     pub(crate) depends_on: Vec<Principal>,
 }
 
+/// Something that a principal was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantState {
+    /// What.
+    pub what: Granted,
+    /// Whether an administrator grants it.
+    pub explicit: bool,
+    /// How many documents grant it.
+    pub documents: u64,
+    /// When it was granted.
+    pub periods: Periods,
+}
+
 /// One document more grants something.
 pub(crate) fn grant(keys: Keys, grant: &Grant, seq: Seq, draft: &mut Draft<'_>) -> Result<(), Stop> {
     change(keys, grant, seq, draft, |record| record.documents = record.documents.saturating_add(1))
@@ -97,6 +110,21 @@ impl Reader {
         Ok((channels, roles))
     }
 
+    /// Everything that a principal was granted, and by whom; whether it exists or not.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn grant_states(&self, to: &Principal) -> Result<Vec<GrantState>, Error> {
+        let keys = self.inner.keys;
+        let rows = self.snapshot.scan(keys.grants(to), Direction::Forward, usize::MAX).await?;
+        let read = |(key, bytes): &(bytes::Bytes, bytes::Bytes)| {
+            let GrantRecord { explicit, documents, periods } = GrantRecord::decode(bytes)?;
+            Ok(GrantState { what: keys.granted_in(to, key)?, explicit, documents, periods })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// When a principal existed.
     async fn existence(&self, principal: &Principal) -> Result<Periods, Error> {
         let bytes = self.snapshot.get(&self.inner.keys.principal(principal)).await?;
         Ok(bytes.map(|bytes| PrincipalRecord::decode(&bytes)).transpose()?.map(|r| r.periods).unwrap_or_default())

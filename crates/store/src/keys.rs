@@ -216,6 +216,16 @@ impl Keys {
         self.key(Self::DEPARTURE, &[id, &[Self::END_OF_TEXT], channel].concat())
     }
 
+    /// Of one document.
+    pub(crate) fn departures_of(&self, id: &DocId) -> KeyRange {
+        KeyRange::prefix(self.key(Self::DEPARTURE, &[id.as_str().as_bytes(), &[Self::END_OF_TEXT]].concat()))
+    }
+
+    /// The channel in such a key of a document.
+    pub(crate) fn departed_from(&self, id: &DocId, key: &[u8]) -> Option<Channel> {
+        str::from_utf8(key.get(self.prefix.len() + 2 + id.as_str().len()..)?).ok()?.parse().ok()
+    }
+
     pub(crate) fn departures(&self) -> KeyRange {
         KeyRange::prefix(self.key(Self::DEPARTURE, &[]))
     }

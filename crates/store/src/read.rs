@@ -1,13 +1,13 @@
 //! Reading documents, all at one moment.
 
 use crate::{
-    Attachment, Database, DatabaseInfo, Error,
+    Attachment, Corrupt, Database, DatabaseInfo, Error,
     database::Inner,
     record::{BodyRecord, DocumentHead, DocumentRecord},
 };
 use bytes::Bytes;
-use std::sync::Arc;
-use tidegate_kv::Snapshot;
+use std::{ops::Bound, sync::Arc};
+use tidegate_kv::{Direction, Snapshot};
 use tidegate_revtree::Tree;
 use tidegate_types::{DocId, Rev, Seq};
 
@@ -98,6 +98,27 @@ impl Reader {
         let keys: Vec<_> = ids.iter().map(|id| self.inner.keys.document(id.as_str())).collect();
         let values = self.snapshot.get_many(&keys).await?;
         values.into_iter().map(|bytes| bytes.map(|bytes| state_of(&bytes)).transpose()).collect()
+    }
+
+    /// All that is known of the documents whose ids come after `after`, deleted ones included, in the order of their ids;
+    /// at most `limit`.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn documents_after(
+        &self,
+        after: Option<&DocId>,
+        limit: usize,
+    ) -> Result<Vec<(DocId, DocumentState)>, Error> {
+        let keys = self.inner.keys;
+        let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_str()));
+        let rows = self.snapshot.scan(keys.documents(start, Bound::Unbounded), Direction::Forward, limit).await?;
+        let read = |(key, value): &(Bytes, Bytes)| {
+            let id = keys.id_in(key).and_then(|id| id.parse().ok());
+            let id = id.ok_or(Corrupt { record: "document", what: "illegal id" })?;
+            Ok((id, state_of(value)?))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// The body stored under this sequence; `None` if it was compacted away.

@@ -63,6 +63,19 @@ impl Database {
         Ok(())
     }
 
+    /// Sets a setting that nothing is judged by: the rules stay as they are.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn put_note(&self, name: &str, value: &[u8]) -> Result<(), Error> {
+        let (key, value) = (self.0.keys.setting(name), encode(value));
+        let apply = move |draft: &mut Draft<'_>| {
+            draft.put(key.clone(), value.clone());
+            Ok(())
+        };
+        self.0.propose_one(Vec::new(), Box::new(apply)).await
+    }
+
     /// Puts its documents into channels from now on: each edit needs an [`Assignment`](crate::Assignment) then. Those that
     /// are there already are in none until they are assigned.
     ///

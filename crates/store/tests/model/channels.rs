@@ -6,7 +6,8 @@ use proptest::{collection::btree_set, prelude::*};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_channels::{Losses, Position, Step as Walked, Telling, Walk};
 use tidegate_store::{
-    Assignment, Change, Database, Documents, Edit, Error, Grant, Granted, History, PrincipalWrite, Reader, Store,
+    Assignment, Change, Database, Documents, Edit, Error, Grant, Granted, History, PrincipalWrite, Reader, Reassigned,
+    Reassignment, Store,
 };
 use tidegate_types::{Channel, DocId, Principal, PrincipalName, Rev, Seq};
 
@@ -17,6 +18,10 @@ const DOCUMENTS: u8 = 5;
 enum Step {
     Write(WritePlan),
     Purge(u8),
+    /// The winner, and the other leaves, are decided on anew.
+    Reassign(WritePlan),
+    /// Once the client has followed.
+    Forget(u8),
     PutUser(BTreeSet<u8>, bool),
     DeleteUser,
     PutRole(BTreeSet<u8>),
@@ -61,8 +66,10 @@ fn step() -> impl Strategy<Value = Step> {
         role,
     });
     prop_oneof![
-        14 => write.prop_map(Step::Write),
+        14 => write.clone().prop_map(Step::Write),
+        4 => write.prop_map(Step::Reassign),
         1 => (0..DOCUMENTS).prop_map(Step::Purge),
+        2 => (0..DOCUMENTS).prop_map(Step::Forget),
         5 => (btree_set(0u8..5, 0..3), any::<bool>()).prop_map(|(channels, role)| Step::PutUser(channels, role)),
         1 => Just(Step::DeleteUser),
         2 => some(3).prop_map(Step::PutRole),
@@ -109,6 +116,8 @@ impl Play {
         match step {
             Step::Write(plan) => self.write(plan).await,
             Step::Purge(number) => self.purge(*number).await,
+            Step::Reassign(plan) => self.reassign(plan).await,
+            Step::Forget(number) => self.forget(*number).await,
             Step::PutUser(granted, with_role) => {
                 let roles = with_role.then(role).into_iter().collect();
                 self.put(Principal::User(user()), granted, roles).await;
@@ -154,6 +163,42 @@ impl Play {
         grants.extend(plan.role.then(|| Grant { to: ada, what: Granted::Role(role()) }));
         let judged_by = self.db.rules_version();
         Assignment { channels: channels(&plan.channels), grants, expires_s: None, judged_by }
+    }
+
+    async fn reassign(&mut self, plan: &WritePlan) {
+        let id = doc(&format!("d{}", plan.document));
+        let reader = self.db.reader().unwrap();
+        let Some(state) = reader.document(&id).await.unwrap() else { return };
+        let bodies: Vec<Seq> = state.tree.leaves().iter().filter_map(|leaf| leaf.body.stored()).collect();
+        let before = reader.assigned(bodies[0]).await.unwrap();
+        let anew = self.assignment(plan);
+        // Of all leaves, or of the winner alone.
+        let bodies = if plan.beside { bodies } else { vec![bodies[0]] };
+        let revisions = bodies.iter().map(|body| (*body, anew.clone())).collect();
+        let seq = self.db.update_seq();
+        let reassignment = Reassignment { id: id.clone(), read_at: state.seq, revisions };
+        let outcome = self.db.reassign(vec![reassignment]).await.unwrap().pop().unwrap().unwrap();
+        let after = self.db.reader().unwrap().assigned(bodies[0]).await.unwrap();
+        let set = |channels: &[Channel]| {
+            channels.iter().filter(|channel| !channel.is_all()).cloned().collect::<BTreeSet<_>>()
+        };
+        assert_eq!(set(&after.channels), set(&anew.channels));
+        let differs = (&before.channels, &before.grants) != (&after.channels, &after.grants);
+        assert!(outcome == Reassigned::Changed || !differs && outcome == Reassigned::Unchanged, "{outcome:?}");
+        assert_eq!(self.db.update_seq(), if outcome == Reassigned::Changed { seq.next() } else { seq });
+    }
+
+    async fn forget(&mut self, number: u8) {
+        self.follow(usize::MAX, 3).await;
+        let id = doc(&format!("d{number}"));
+        let Some(winner) = self.db.reader().unwrap().winner(&id).await.unwrap() else { return };
+        let forgotten = self.db.forget_tombstones(vec![(id.clone(), winner.seq)]).await.unwrap();
+        let is_there = self.db.reader().unwrap().winner(&id).await.unwrap().is_some();
+        assert_eq!((forgotten, winner.deleted || is_there), (u64::from(!is_there), true));
+        if !is_there {
+            // Nobody is told: a client that had it as a deleted document has nothing.
+            self.holds.remove(&id);
+        }
     }
 
     async fn purge(&mut self, number: u8) {
@@ -286,5 +331,47 @@ fn who_is_granted_something_has_a_stale_standing() {
         let second = standing().await;
         assert!(play.db.is_current(&second) && second.roles.contains_key(&role()));
         assert!(!first.access.sees(&channels(&[1].into())) && second.access.sees(&channels(&[1].into())));
+    });
+}
+
+/// Deciding anew on what has changed since writes nothing, and what was decided by other rules is outdated. The time at
+/// which a document expires is nothing that feeds tell.
+#[test]
+fn what_is_decided_anew_is_of_the_document_as_it_was_read() {
+    runtime().block_on(async {
+        let play = Play::new().await;
+        let judged_by = play.db.rules_version();
+        let assignment = Assignment { judged_by, ..Assignment::default() };
+        let first = Edit { assignment: Some(assignment.clone()), ..edit("d", None, "") };
+        let rev = play.db.edit(vec![first]).await.unwrap().pop().unwrap().unwrap().rev;
+        let reassign = async |read_at: u64, assignment: Assignment| {
+            let revisions = vec![(Seq::new(1), assignment)];
+            let anew = Reassignment { id: doc("d"), read_at: Seq::new(read_at), revisions };
+            play.db.reassign(vec![anew]).await.unwrap().pop().unwrap()
+        };
+        let channel = Assignment { channels: channels(&[0].into()), expires_s: Some(7), ..assignment.clone() };
+        assert!(matches!(reassign(0, channel.clone()).await, Ok(Reassigned::Outrun)));
+        let outdated = Assignment { judged_by: judged_by + 1, ..channel.clone() };
+        assert!(matches!(reassign(1, outdated).await, Err(Error::Outdated)));
+        let expired = async || play.db.reader().unwrap().expired(9, 5).await.unwrap();
+        assert_eq!((expired().await, play.db.update_seq()), (vec![], Seq::new(1)));
+        assert!(matches!(reassign(1, channel.clone()).await, Ok(Reassigned::Changed)));
+        assert_eq!((expired().await, play.db.update_seq()), (vec![(7, doc("d"))], Seq::new(2)));
+        let later = Assignment { expires_s: Some(8), ..channel };
+        assert!(matches!(reassign(2, later).await, Ok(Reassigned::Unchanged)));
+        assert_eq!((expired().await, play.db.update_seq()), (vec![(8, doc("d"))], Seq::new(2)));
+        assert_eq!(play.store.expiries().await.unwrap(), vec![(name("db"), 8)]);
+        let gone = Edit { deleted: true, assignment: Some(assignment), ..edit("d", Some(rev), "") };
+        play.db.edit(vec![gone]).await.unwrap().pop().unwrap().unwrap();
+        assert_eq!(
+            (expired().await, play.db.forget_tombstones(vec![(doc("d"), Seq::new(2))]).await.unwrap()),
+            (vec![], 0)
+        );
+        let census_before = crate::fixture::census(play.store.storage()).await;
+        assert!(census_before.contains_key(&'k') && census_before.contains_key(&'x'));
+        assert_eq!(play.db.forget_tombstones(vec![(doc("d"), Seq::new(3))]).await.unwrap(), 1);
+        let left: String = crate::fixture::census(play.store.storage()).await.into_keys().collect();
+        assert_eq!(left, "mp", "besides counters and settings, nothing is left");
+        check(&play.db).await;
     });
 }
