@@ -114,6 +114,16 @@ async fn sessions_end_with_their_users_password_and_standing() {
 }
 
 #[tokio::test]
+async fn a_session_of_the_user_as_it_was_is_nobodys_even_if_its_record_is_there() {
+    let fixture = Fixture::with_ada().await;
+    let session = fixture.log_in("ada", "secret", Uses::Many).await.unwrap();
+    let record = fixture.db.store.ticket(&session.id.digest()).await.unwrap().unwrap();
+    fixture.put("ada", r#"{"password":"changed"}"#).await.unwrap();
+    fixture.db.store.put_ticket(record).await.unwrap();
+    assert_eq!(who(fixture.comes(&[("cookie", &cookie(&session))]).await), None);
+}
+
+#[tokio::test]
 async fn a_session_for_one_use_is_used_once() {
     let fixture = Fixture::with_ada().await;
     let session = fixture.log_in("ada", "secret", Uses::One).await.unwrap();
