@@ -126,7 +126,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Map<String, Value>, Error> {
 pub(crate) async fn get(cx: &Context, db: &Database) -> Answer {
     let query = cx.query()?;
     let mut config = load(db).await?;
-    let etag = etag_of(&config);
+    let etag = etag(db, &config).await?;
     config.insert("name".to_owned(), db.name().as_str().into());
     if query.get("include_javascript") != Some("false")
         && let Some(source) = db.sync_function().await?
@@ -148,7 +148,7 @@ pub(crate) async fn get(cx: &Context, db: &Database) -> Answer {
 pub(crate) async fn put(cx: &Context, db: &Database, body: Incoming) -> Answer {
     let new = parse(&cx.read_json(body).await?)?;
     let old = load(db).await?;
-    check_match(cx, &etag_of(&old))?;
+    check_match(cx, &etag(db, &old).await?)?;
     let merged = if cx.request.method == http::Method::POST {
         let mut merged = old;
         merged.extend(new.clone());
@@ -160,7 +160,7 @@ pub(crate) async fn put(cx: &Context, db: &Database, body: Incoming) -> Answer {
     };
     let kept = keep(db, merged).await?;
     let mut response = respond::empty(StatusCode::CREATED);
-    put_etag(&mut response, &etag_of(&kept));
+    put_etag(&mut response, &etag(db, &kept).await?);
     Ok(response)
 }
 
@@ -265,10 +265,15 @@ fn forget_passwords(value: &mut Value) {
     }
 }
 
-fn etag_of(config: &Map<String, Value>) -> ETag<'static> {
+/// Tells this configuration, with its function, from others.
+async fn etag(db: &Database, config: &Map<String, Value>) -> Result<ETag<'static>, Error> {
+    Ok(etag_of(config, &db.sync_function().await?.unwrap_or_default()))
+}
+
+fn etag_of(config: &Map<String, Value>, source: &str) -> ETag<'static> {
     // FNV-1a: tells one configuration from the next.
     let spread = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let text = Value::Object(config.clone()).to_string();
+    let text = Value::Object(config.clone()).to_string() + source;
     ETag::strong(format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, spread)))
 }
 
@@ -365,8 +370,9 @@ mod tests {
 
     #[test]
     fn a_change_is_another_version() {
-        let of = |value: Value| etag_of(value.as_object().unwrap()).text().to_owned();
+        let of = |value: Value| etag_of(value.as_object().unwrap(), "").text().to_owned();
         assert_eq!(of(json!({ "a": 1 })), of(json!({ "a": 1 })));
         assert_ne!(of(json!({ "a": 1 })), of(json!({ "a": 2 })));
+        assert_ne!(etag_of(&Map::new(), "x").text(), etag_of(&Map::new(), "y").text());
     }
 }
