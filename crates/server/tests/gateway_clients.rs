@@ -2,8 +2,6 @@
 //!
 //! What it does is in `e2e/python/`. `cargo xtask test` makes the Python environment with the package.
 
-#![expect(clippy::expect_used, reason = "helpers of tests")]
-
 use std::{
     path::{Path, PathBuf},
     process::Command,

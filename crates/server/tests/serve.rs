@@ -30,12 +30,17 @@ fn config(folder: &Path, text: &str) -> std::path::PathBuf {
 }
 
 fn start(config: &Path) -> (Server, Client) {
+    start_on(config, &ADDRESSES, "couch")
+}
+
+/// With these addresses; a client of one of the listeners.
+fn start_on(config: &Path, addresses: &[&str], listener: &str) -> (Server, Client) {
     let mut command = Command::new(BINARY);
-    command.arg("serve").arg("--config").arg(config).args(ADDRESSES).stdout(Stdio::piped());
+    command.arg("serve").arg("--config").arg(config).args(addresses).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let printed: Vec<String> = lines.take_while(|line| line != "ready").collect();
-    let url = printed.iter().find_map(|line| line.strip_prefix("couch")).unwrap().trim();
+    let url = printed.iter().find_map(|line| line.strip_prefix(listener)).unwrap().trim();
     let address: SocketAddr = url.strip_prefix("http://").unwrap().parse().unwrap();
     (Server(child), Client::new(address))
 }
@@ -76,12 +81,36 @@ fn only_the_administrator_gets_in() {
 }
 
 #[test]
+fn the_admin_port_asks_for_a_password_unless_it_is_told_not_to() {
+    let addresses = ["--couch", "off", "--metrics", "off", "--gateway", "off", "--admin", "127.0.0.1:0"];
+    let admins = "[admins]\nada = \"secret\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    let (server, client) = start_on(&config(folder.path(), admins), &addresses, "admin");
+    let get = |credentials: Option<&str>| {
+        let header = credentials.map(|credentials| ("authorization", credentials));
+        client.request("GET", "/_all_dbs", &header.into_iter().collect::<Vec<_>>(), b"").unwrap()
+    };
+    let answer = get(None);
+    assert_eq!((answer.status, answer.text().as_str()), (401, r#"{"error":"Unauthorized","reason":"Login required"}"#));
+    assert_eq!(get(Some("Basic YWRhOndyb25n")).status, 401);
+    assert_eq!(get(Some("Basic YWRhOnNlY3JldA==")).text(), "[]");
+    assert_eq!(client.get("/_ping").unwrap().text(), "OK");
+    drop(server);
+    let folder = tempfile::tempdir().unwrap();
+    let open = config(folder.path(), &format!("{admins}[gateway]\nopen_admin = true\n"));
+    let (_server, client) = start_on(&open, &addresses, "admin");
+    assert_eq!(client.get("/_all_dbs").unwrap().text(), "[]");
+}
+
+#[test]
 fn it_does_not_start_open_or_misconfigured() {
     let folder = tempfile::tempdir().unwrap();
     assert!(refused(&config(folder.path(), ""), &ADDRESSES).contains("no administrator"));
     assert!(refused(&config(folder.path(), "[couch]\nlissten = \"x\"\n"), &ADDRESSES).contains("line 3"));
     let admin = config(folder.path(), "[admins]\nada = \"secret\"\n");
-    assert!(refused(&admin, &["--gateway", "127.0.0.1:0"]).contains("no such listener yet"));
+    assert!(refused(&admin, &["--jobs", "127.0.0.1:0"]).contains("no such listener yet"));
+    let open = "[admins]\nada = \"secret\"\n[gateway]\nadmin = \"0.0.0.0:0\"\nopen_admin = true\n";
+    assert!(refused(&config(folder.path(), open), &[]).contains("must be on loopback"));
 }
 
 #[test]

@@ -191,10 +191,16 @@ fn blot_gateway(text: &str) -> String {
     let text = blot(&text, "\"server_uuid\":\"", 32);
     let text = blot(&text, "\"session_id\":\"", 40);
     let text = blot(&text, "\"expires\":\"", 20);
+    let session = |piece: &str| {
+        let (id, rest) = piece.split_at_checked(40)?;
+        id.bytes().all(|b| b.is_ascii_hexdigit()).then(|| format!("SESSION{rest}"))
+    };
+    let text = text.split("_session/").map(|piece| session(piece).unwrap_or_else(|| piece.to_owned()));
+    let text = text.collect::<Vec<_>>().join("_session/");
     let source = |piece: &str| {
         let (source, rest) = piece.split_at_checked(11)?;
         let is_source = source.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        (is_source && rest.starts_with('"')).then(|| format!("SOURCE{rest}"))
+        (is_source && rest.starts_with(['"', '\n'])).then(|| format!("SOURCE{rest}"))
     };
     let text =
         text.split('@').map(|piece| source(piece).unwrap_or_else(|| piece.to_owned())).collect::<Vec<_>>().join("@");
