@@ -35,6 +35,16 @@ impl Database {
         Ok(self.store.setting(OPTIONS).await?)
     }
 
+    /// Whether the object that is kept says `true` under this name. Told to everybody who may use the database.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn has_option(&self, name: &str) -> Result<bool, Error> {
+        let Some(object) = self.store.setting(OPTIONS).await? else { return Ok(false) };
+        let object: serde_json::Value = serde_json::from_slice(&object).map_err(Error::Config)?;
+        Ok(object.get(name).and_then(serde_json::Value::as_bool).unwrap_or_default())
+    }
+
     /// Keeps a JSON object with the database.
     ///
     /// # Errors

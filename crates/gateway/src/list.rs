@@ -4,8 +4,9 @@ use crate::{
     context::{Answer, Context},
     document::render::{self, HistoryWanted, Options, Version},
     error::Error,
+    service::Port,
 };
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
 use std::{collections::VecDeque, ops::Bound};
@@ -57,6 +58,9 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
 }
 
 async fn answer(cx: &Context, db: &Database, body: Value) -> Answer {
+    if cx.shared.port == Port::Public && db.has_option("disable_public_all_docs").await? {
+        return Err(Error::new(StatusCode::FORBIDDEN, "public access to _all_docs is disabled for this database"));
+    }
     let params = Params::parse(cx, &body)?;
     let (source, last_seq) = match &params.keys {
         Some(keys) => {

@@ -83,6 +83,8 @@ fn documents_of_other_channels_are_closed() {
     t.public(al, "GET", "/db/_raw/open", "");
     t.post("/db/_config", r#"{"hide_existence":true}"#);
     t.public(al, "GET", "/db/closed", "");
+    t.post("/db/_config", r#"{"disable_public_all_docs":true}"#);
+    t.public(al, "GET", "/db/_all_docs", "");
     t.post("/db/_config", r#"{"sync":"function(doc){requireAccess(doc.channels); channel(doc.channels);}"}"#);
     t.public(al, "PUT", "/db/mine", r#"{"channels":["x"]}"#);
     t.public(al, "PUT", "/db/theirs", r#"{"channels":["y"]}"#);
