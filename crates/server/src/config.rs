@@ -31,12 +31,13 @@ pub(crate) struct Config {
 }
 
 /// Sync Gateway's listeners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Gateway {
     pub(crate) listen: Address,
     pub(crate) admin: Address,
     pub(crate) door: AdminDoor,
     pub(crate) profile: Profile,
+    pub(crate) tls: Option<KeyPair>,
 }
 
 /// Who gets in on the admin listener.
@@ -170,6 +171,7 @@ struct GatewayFile {
     profile: Option<u64>,
     /// Whether the admin listener asks nobody for a password.
     open_admin: bool,
+    tls: TlsFile,
 }
 
 /// `[cors]`: which web pages may call.
@@ -247,9 +249,9 @@ impl Config {
         let cors = CorsFile { origins: vec!["loopback".to_owned()], credentials: true };
         let file = File { data: Some(data), cors, log, ..File::default() };
         let config = Self::merge(file, None, addresses, Admins::Open)?;
-        let Gateway { listen, admin, .. } = config.gateway;
+        let Gateway { listen, admin, .. } = &config.gateway;
         for (name, address) in
-            [("couch", config.couch), ("metrics", config.metrics), ("gateway", listen), ("admin", admin)]
+            [("couch", config.couch), ("metrics", config.metrics), ("gateway", *listen), ("admin", *admin)]
         {
             ensure!(
                 address.is_loopback(),
@@ -282,7 +284,7 @@ impl Config {
             tls: addresses.tls(file.couch.tls)?,
             couch: addresses.couch.or(file.couch.listen).unwrap_or(Address::loopback(5984)),
             metrics: addresses.metrics.or(file.metrics.listen).unwrap_or(Address::loopback(4986)),
-            gateway: addresses.gateway(&file.gateway, &admins)?,
+            gateway: addresses.gateway(file.gateway, &admins)?,
             admins,
             cors: file.cors,
             limits: file.limits,
@@ -296,14 +298,8 @@ impl Config {
 impl Addresses {
     /// The certificate that the flags, the environment or the file name.
     fn tls(&self, file: TlsFile) -> Result<Option<KeyPair>> {
-        match (self.tls_cert.clone().or(file.cert), self.tls_key.clone().or(file.key)) {
-            (Some(cert), Some(key)) => Ok(Some(KeyPair { cert, key })),
-            (None, None) => Ok(None),
-            (Some(_), None) => bail!("TLS: a certificate is named, but no key; say `key` in [couch.tls], or --tls-key"),
-            (None, Some(_)) => {
-                bail!("TLS: a key is named, but no certificate; say `cert` in [couch.tls], or --tls-cert")
-            }
-        }
+        let named = (self.tls_cert.clone().or(file.cert), self.tls_key.clone().or(file.key));
+        key_pair(named, ("[couch.tls]", ", or --tls-cert", ", or --tls-key"))
     }
 
     /// Refuses addresses of listeners that this version hasn't got.
@@ -316,7 +312,7 @@ impl Addresses {
     }
 
     /// Sync Gateway's listeners, of which the one for administrators lets nobody from elsewhere in without a password.
-    fn gateway(&self, file: &GatewayFile, admins: &Admins) -> Result<Gateway> {
+    fn gateway(&self, file: GatewayFile, admins: &Admins) -> Result<Gateway> {
         let admin = self.admin.or(file.admin).unwrap_or(Address::loopback(4985));
         let door = match admins {
             Admins::Open => AdminDoor::Open,
@@ -334,7 +330,21 @@ impl Addresses {
             (None, Some(number)) => number.to_string().parse().map_err(anyhow::Error::msg)?,
         };
         let listen = self.gateway.or(file.listen).unwrap_or(Address::loopback(4984));
-        Ok(Gateway { listen, admin, door, profile })
+        let tls = key_pair((file.tls.cert, file.tls.key), ("[gateway.tls]", "", ""))?;
+        Ok(Gateway { listen, admin, door, profile, tls })
+    }
+}
+
+/// A certificate and its key, or neither; where they stand, and the flags that name them.
+fn key_pair(
+    named: (Option<PathBuf>, Option<PathBuf>),
+    (section, cert_flag, key_flag): (&str, &str, &str),
+) -> Result<Option<KeyPair>> {
+    match named {
+        (Some(cert), Some(key)) => Ok(Some(KeyPair { cert, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => bail!("TLS: a certificate is named, but no key; say `key` in {section}{key_flag}"),
+        (None, Some(_)) => bail!("TLS: a key is named, but no certificate; say `cert` in {section}{cert_flag}"),
     }
 }
 
@@ -432,7 +442,7 @@ mod tests {
     fn the_admin_listener_is_open_on_loopback_only() {
         let gateway = |text: &str, admins: &Admins| {
             let file: File = toml::from_str(&format!("data = \"x\"\n[gateway]\n{text}")).unwrap();
-            Addresses::default().gateway(&file.gateway, admins).map(|gateway| gateway.door)
+            Addresses::default().gateway(file.gateway, admins).map(|gateway| gateway.door)
         };
         let named = Admins::Named(BTreeMap::from([("admin".to_owned(), "password".to_owned())]));
         assert_eq!(gateway("", &Admins::Open).unwrap(), AdminDoor::Open);

@@ -6,12 +6,14 @@ use crate::{
     metrics::Metrics,
     observe::Observer,
     serve::READ_BYTES_MAX,
+    tls::Certificate,
 };
 use anyhow::Result;
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tidegate_engine::Engine;
 use tidegate_gateway::{Door, Gateway, Settings};
 use tidegate_http::observe::Observe;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 /// A listener to be started.
@@ -20,14 +22,21 @@ pub(crate) struct Side {
     address: SocketAddr,
     door: Door,
     settings: Settings,
+    tls: Option<TlsAcceptor>,
 }
 
 /// The listeners that are asked for.
-pub(crate) fn sides(config: &Config, engine: &Engine, metrics: &Metrics) -> Vec<Side> {
+pub(crate) fn sides(
+    config: &Config,
+    engine: &Engine,
+    metrics: &Metrics,
+    certificate: Option<&Arc<Certificate>>,
+) -> Result<Vec<Side>> {
     let settings = settings(config, metrics.observe(engine));
+    let tls = certificate.map(Certificate::acceptor).transpose()?;
     let mut sides = Vec::new();
     if let Address::At(address) = config.gateway.listen {
-        sides.push(Side { name: "gateway", address, door: Door::Users, settings: settings.clone() });
+        sides.push(Side { name: "gateway", address, door: Door::Users, settings: settings.clone(), tls: tls.clone() });
     }
     if let Address::At(address) = config.gateway.admin {
         let open = match config.gateway.door {
@@ -35,9 +44,9 @@ pub(crate) fn sides(config: &Config, engine: &Engine, metrics: &Metrics) -> Vec<
             AdminDoor::Passwords => None,
         };
         let door = open.map_or(Door::Administrators, Door::Open);
-        sides.push(Side { name: "admin", address, door, settings });
+        sides.push(Side { name: "admin", address, door, settings, tls });
     }
-    sides
+    Ok(sides)
 }
 
 impl Side {
@@ -48,7 +57,7 @@ impl Side {
         connections: &Connections,
         listeners: &TaskTracker,
     ) -> Result<String> {
-        let listener = Listener::bind(self.address, None, tidegate_gateway::refusal).await?;
+        let listener = Listener::bind(self.address, self.tls, tidegate_gateway::refusal).await?;
         let line = format!("{:<8} {}://{}", self.name, listener.scheme(), listener.address);
         let (tasks, draining) = (connections.tasks.clone(), connections.draining.clone());
         let gateway = Gateway::new(engine.clone(), self.door, self.settings, tasks, draining);

@@ -49,6 +49,7 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
     let draining = CancellationToken::new();
     let certificate = config.tls.clone().map(Certificate::load).transpose()?;
     let tls = certificate.as_ref().map(Certificate::acceptor).transpose()?;
+    let gateway_certificate = config.gateway.tls.clone().map(Certificate::load).transpose()?;
     let engine = open(&config).await?;
     engine.set_fetch(fetch::fetch());
     let connections = Connections {
@@ -73,7 +74,7 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
         };
         drop(listeners.spawn(listener.run(connections.clone(), answer)));
     }
-    for side in gateway::sides(&config, &engine, &metrics) {
+    for side in gateway::sides(&config, &engine, &metrics, gateway_certificate.as_ref())? {
         lines.push(side.start((&engine, &metrics), &connections, &listeners).await?);
     }
     if let Address::At(address) = config.metrics {
@@ -86,7 +87,9 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
         drop(listeners.spawn(listener.run(connections, answer)));
     }
     warn_of_plain(&config);
-    drop(listeners.spawn(reload(certificate, signal(SignalKind::hangup())?, draining.clone())));
+    for certificate in [certificate, gateway_certificate] {
+        drop(listeners.spawn(reload(certificate, signal(SignalKind::hangup())?, draining.clone())));
+    }
     announce(&lines)?;
     supervisor.ready();
     let living = async {
@@ -138,8 +141,9 @@ fn warn_of_plain(config: &Config) {
     if config.tls.is_none() && !config.couch.is_loopback() {
         tracing::warn!("the server is reached from elsewhere without TLS; set [couch.tls], or let a proxy do it");
     }
-    if !config.gateway.listen.is_loopback() || !config.gateway.admin.is_loopback() {
-        tracing::warn!("[gateway] is reached from elsewhere without TLS; let a proxy do it");
+    let gateway = &config.gateway;
+    if gateway.tls.is_none() && !(gateway.listen.is_loopback() && gateway.admin.is_loopback()) {
+        tracing::warn!("[gateway] is reached from elsewhere without TLS; set [gateway.tls], or let a proxy do it");
     }
 }
 

@@ -216,21 +216,17 @@ struct Serve {
 
 impl Serve {
     fn start(config: &Path) -> Self {
+        Self::start_on(config, "couch")
+    }
+
+    /// With this listener alone.
+    fn start_on(config: &Path, listener: &str) -> Self {
         let mut command = Command::new(BINARY);
-        command
-            .args([
-                "serve",
-                "--couch",
-                "127.0.0.1:0",
-                "--metrics",
-                "off",
-                "--gateway",
-                "off",
-                "--admin",
-                "off",
-                "--config",
-            ])
-            .arg(config);
+        command.arg("serve").arg("--config").arg(config);
+        for name in ["couch", "metrics", "gateway", "admin"] {
+            let address = if name == listener { "127.0.0.1:0" } else { "off" };
+            command.args([format!("--{name}"), address.to_owned()]);
+        }
         let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
         let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
         let address = lines.next().unwrap().unwrap().split("https://").nth(1).unwrap().parse().unwrap();
@@ -248,4 +244,39 @@ impl Drop for Serve {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+#[test]
+fn sync_gateways_listeners_have_a_certificate_of_their_own() {
+    let (files, pair) = (Files::new(), new_pair());
+    files.write(&pair);
+    let config = files.path("tidegate.toml");
+    let [data, cert, key] = ["data", "cert.pem", "key.pem"].map(|name| files.path(name));
+    let text = format!(
+        "data = {data:?}\n[admins]\nada = \"secret\"\n[gateway]\nopen_admin = true\n\
+         [gateway.tls]\ncert = {cert:?}\nkey = {key:?}\n"
+    );
+    fs::write(&config, text).unwrap();
+    let server = Serve::start_on(&config, "admin");
+    let ask = |method: &str, path: &str| ask(connect_to(server.address, &pair, &[]).unwrap(), method, path, "");
+    assert!(ask("GET", "/_ping").ends_with("\r\n\r\nOK"));
+    assert!(ask("PUT", "/db/").starts_with("HTTP/1.1 201"));
+    let mut stream = connect_to(server.address, &pair, &[]).unwrap();
+    let head = "GET /db/_changes?feed=websocket HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    // A masked text of two characters, `{}`, under a mask of zeros.
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        answer.extend(byte);
+    }
+    let answer = String::from_utf8(answer).unwrap().to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 101"), "{answer}");
+    assert!(answer.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{answer}");
+    stream.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'{', b'}']).unwrap();
+    let mut frame = [0; 4];
+    stream.read_exact(&mut frame).unwrap();
+    assert_eq!(frame, [0x81, 2, b'[', b']']);
 }
