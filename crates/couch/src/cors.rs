@@ -1,17 +1,14 @@
-//! What web pages may send to, and read from, this dialect.
+//! What web pages may send to, and read from, this dialect, where the configuration doesn't say.
 //!
 //! Source: `chttpd_cors`, `spec/couch.md` 3.9.
 
-use http::{HeaderName, Method, header};
-use tidegate_engine::CorsRules;
-use tidegate_http::cors::{CorsOptions, Credentials, Origins};
+use tidegate_documents::PageRules;
 
-const METHODS: [Method; 2] = [Method::PUT, Method::DELETE];
+pub(crate) const RULES: PageRules = PageRules { methods: METHODS, headers: HEADERS, exposed: EXPOSED };
 
-/// Those that browsers ask for without need.
-const SIMPLE_HEADERS: [HeaderName; 3] = [header::ACCEPT, header::ACCEPT_LANGUAGE, header::ORIGIN];
+const METHODS: &[&str] = &["PUT", "DELETE", "COPY"];
 
-const HEADERS: [&str; 20] = [
+const HEADERS: &[&str] = &[
     "accept",
     "accept-language",
     "authorization",
@@ -34,7 +31,7 @@ const HEADERS: [&str; 20] = [
     "x-requested-with",
 ];
 
-const EXPOSED: [&str; 8] = [
+const EXPOSED: &[&str] = &[
     "content-type",
     "cache-control",
     "accept-ranges",
@@ -44,20 +41,3 @@ const EXPOSED: [&str; 8] = [
     "x-couch-update-newrev",
     "x-couchdb-body-time",
 ];
-
-/// The rules that the configuration asks for, with the dialect's methods and headers where it names none.
-pub(crate) fn options(rules: &CorsRules) -> CorsOptions {
-    let copy = Method::from_bytes(b"COPY").ok();
-    let methods = rules.methods.as_ref().map(|names| names.iter().filter_map(|name| name.parse().ok()).collect());
-    let headers = rules.headers.as_ref().map(|names| {
-        names.iter().filter_map(|name| name.to_ascii_lowercase().parse().ok()).chain(SIMPLE_HEADERS).collect()
-    });
-    CorsOptions {
-        origins: Origins::parse(&rules.origins),
-        credentials: if rules.credentials.is_on() { Credentials::Allowed } else { Credentials::Refused },
-        methods: methods.unwrap_or_else(|| METHODS.into_iter().chain(copy).collect()),
-        headers: headers.unwrap_or_else(|| HEADERS.map(HeaderName::from_static).to_vec()),
-        exposed: EXPOSED.map(HeaderName::from_static).to_vec(),
-        max_age: rules.max_age,
-    }
-}

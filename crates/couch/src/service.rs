@@ -15,12 +15,10 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
+use tidegate_documents::Pages;
 use tidegate_engine::{Caller, Credentials, Database, Engine, Live, ValidUser};
-use tidegate_http::{Arrival, Body, cors::Cors, observe::Observe, path::Plus};
+use tidegate_http::{Arrival, Body, observe::Observe, path::Plus};
 use tidegate_types::{DbName, DbNameError, DocId};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -58,23 +56,7 @@ pub(crate) struct Shared {
     /// Places for backups.
     pub(crate) backups: Arc<Semaphore>,
     pub(crate) replication: Replication,
-    /// The rules for web pages, and the configuration that they were made of.
-    cors: RwLock<Option<MadeCors>>,
-}
-
-/// The rules for web pages, if there are any, beside the configuration that they were made of.
-type MadeCors = (Arc<Live>, Option<Arc<Cors>>);
-
-impl Shared {
-    fn cors(&self, live: &Arc<Live>) -> Option<Arc<Cors>> {
-        let known = self.cors.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, cors)) = known.filter(|(of, _)| Arc::ptr_eq(of, live)) {
-            return cors;
-        }
-        let cors = live.cors.as_ref().map(|rules| Arc::new(Cors::new(cors::options(rules))));
-        *self.cors.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(live), cors.clone()));
-        cors
-    }
+    pages: Pages,
 }
 
 impl Couch {
@@ -85,7 +67,7 @@ impl Couch {
         let (uuids, circles) = (Uuids::new(), Arc::default());
         let (replication, inbox) = Replication::new();
         let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
-        let shared = Shared { settings, uuids, feeds, circles, backups, replication, cors: RwLock::default() };
+        let shared = Shared { settings, uuids, feeds, circles, backups, replication, pages: Pages::new(cors::RULES) };
         let couch = Self { engine, shared: Arc::new(shared), tasks, draining };
         replicator::start(&couch, inbox);
         couch
@@ -110,7 +92,7 @@ impl Couch {
     /// Answers a request. Never fails: a failure is an answer, too.
     pub async fn call(&self, request: Request<Incoming>) -> Response<Body> {
         let live = self.engine.live();
-        let cors = self.shared.cors(&live);
+        let cors = self.shared.pages.rules(&live);
         if let Some(response) = cors.as_ref().and_then(|cors| cors.preflight(&request)) {
             return response;
         }

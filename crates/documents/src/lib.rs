@@ -3,7 +3,7 @@
 //! In: [`parse`] reads a document's text by a dialect's [`Rules`] for `_` members, [`Intake`] takes content in,
 //! [`read_document`] and [`stage_related`] that of a multipart request, [`stage`] and [`commit`] make engine writes of
 //! them. Out: [`Pieces`] is a response that has attachments in it, [`serve_content`] answers with one of them, [`Related`] the layout of multipart ones,
-//! [`respond_rows`] an answer of many rows in bounded memory.
+//! [`respond_rows`] an answer of many rows in bounded memory. [`Pages`] says what web pages may do.
 //!
 //! Nothing here chooses a status: an [`Error`] says what is wrong, a dialect with which words it is told.
 
@@ -11,6 +11,7 @@ mod attachment_edit;
 mod content;
 mod error;
 mod intake;
+mod pages;
 mod parse;
 mod parse_attachment;
 mod pieces;
@@ -24,6 +25,7 @@ pub use attachment_edit::{Base, take_in};
 pub use content::{Takes, serve_content};
 pub use error::{Error, Fault};
 pub use intake::Intake;
+pub use pages::{PageRules, Pages};
 pub use parse::{ParsedDocument, Rules, Use, from_scanned, from_stored, local_id, parse, parse_rev, parse_revs};
 pub use parse_attachment::{
     Content, DEFAULT_CONTENT_TYPE, Follows, ParsedAttachment, check_name, parse_encoding, parse_md5,

@@ -10,6 +10,7 @@ use crate::{
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::{sync::Arc, time::Duration};
+use tidegate_documents::{PageRules, Pages};
 use tidegate_engine::{Administrator, Caller, Engine, Live};
 use tidegate_http::{
     Arrival, Body, gzip,
@@ -80,8 +81,29 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) port: Port,
     door: Door,
+    /// What web pages may do on the public port. On the other one they are told nothing.
+    pages: Option<Pages>,
     pub(crate) feeds: Arc<Semaphore>,
 }
+
+/// What pages may do where the configuration doesn't say.
+const PAGE_RULES: PageRules = PageRules {
+    methods: &["PUT", "DELETE"],
+    headers: &[
+        "accept",
+        "accept-language",
+        "authorization",
+        "cache-control",
+        "content-type",
+        "if-match",
+        "if-none-match",
+        "origin",
+        "pragma",
+        "range",
+        "x-requested-with",
+    ],
+    exposed: &["content-type", "cache-control", "accept-ranges", "etag", "location", "server"],
+};
 
 /// JSON answers that are longer go out compressed to those who take them so.
 const PACKED_BYTES_MIN: usize = 1_000;
@@ -101,11 +123,17 @@ impl Gateway {
             Door::Users => Port::Public,
             Door::Open(_) | Door::Administrators => Port::Admin,
         };
-        Self { engine, shared: Arc::new(Shared { settings, port, door, feeds }), tasks, draining }
+        let pages = (port == Port::Public).then(|| Pages::new(PAGE_RULES));
+        Self { engine, shared: Arc::new(Shared { settings, port, door, pages, feeds }), tasks, draining }
     }
 
     /// Answers a request. Never fails: a failure is an answer, too.
     pub async fn call(&self, request: Request<Incoming>) -> Response<Body> {
+        let live = self.engine.live();
+        let cors = self.shared.pages.as_ref().and_then(|pages| pages.rules(&live));
+        if let Some(response) = cors.as_ref().and_then(|cors| cors.preflight(&request)) {
+            return response;
+        }
         let arrival = Arrival::of(&request);
         let (parts, body) = request.into_parts();
         let head = Arc::new(Head {
@@ -115,14 +143,16 @@ impl Gateway {
             headers: parts.headers,
             arrival,
         });
-        let answer = self.answer(&head, body).await.and_then(|response| accepted(&head, response));
+        let answer = self.answer(live, &head, body).await.and_then(|response| accepted(&head, response));
         let mut response = packed(&head, answer.unwrap_or_else(Error::into_response));
         response.headers_mut().insert(header::SERVER, server::header(self.shared.settings.profile));
+        if let Some(cors) = cors {
+            cors.apply(&head.headers, response.headers_mut());
+        }
         response
     }
 
-    async fn answer(&self, request: &Arc<Head>, body: Incoming) -> Answer {
-        let live = self.engine.live();
+    async fn answer(&self, live: Arc<Live>, request: &Arc<Head>, body: Incoming) -> Answer {
         let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
         if target as u64 > live.uri_length_max {
             return Err(Error::new(StatusCode::URI_TOO_LONG, "the request URI is too long"));

@@ -60,6 +60,16 @@ fn an_open_admin_port_is_for_this_machine() {
 }
 
 #[test]
+fn web_pages_may_call_the_public_port() {
+    let mut t = with_database("4");
+    let page = ("origin", "http://localhost:3000");
+    t.page("GET", "/", &[page]);
+    t.page("OPTIONS", "/db/a", &[page, ("access-control-request-method", "PUT")]);
+    t.page("GET", "/", &[("origin", "https://evil.example.com")]);
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
 fn databases() {
     let mut t = Transcript::gateway("4");
     t.put("/db/", "");

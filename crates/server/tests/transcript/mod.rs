@@ -102,6 +102,14 @@ impl Transcript {
         self.note((method, path), body, &response);
     }
 
+    /// What a web page has a browser ask of the public port.
+    pub(crate) fn page(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) {
+        let response = self.public.as_ref().unwrap().request(method, path, headers, b"").unwrap();
+        self.note((method, path), b"", &response);
+        let allowed = response.header("access-control-allow-origin").unwrap_or("nobody").to_owned();
+        self.text.push_str(&format!("(allowed: {allowed})\n\n"));
+    }
+
     fn note(&mut self, (method, path): (&str, &str), body: &[u8], response: &Response) {
         self.count += 1;
         let shown = |text: &str| if text.len() > 200 { format!("{}…", &text[..200]) } else { text.to_owned() };
