@@ -59,7 +59,7 @@ pub async fn stage(db: &Database, id: DocId, document: ParsedDocument, edits: Ed
         Edits::Made => Placement::Edit { parent: revs.into_iter().next(), canonical },
         Edits::Replicated => Placement::Replicated(revs),
     };
-    Ok(Write { id, placement, deleted, members, attachments: staged })
+    Ok(Write { id, placement, deleted, members, attachments: staged, expires_s: None })
 }
 
 async fn stage_attachment(db: &Database, attachment: ParsedAttachment, edits: Edits) -> Result<AttachmentWrite, Error> {

@@ -3,11 +3,12 @@
 use crate::{
     Caller, Database, Error, Limits, Persistence, Sections, administrator,
     config::{Config, Live},
-    global_changes,
+    expiry, global_changes,
     logins::Logins,
     partition::Measurements,
     principals::Principals,
     replicator::Taken,
+    resync::Resyncs,
     rules::{self, Rules},
     scripts::Scripts,
 };
@@ -42,10 +43,11 @@ pub(crate) struct Inner {
     pub(crate) party: Party,
     pub(crate) replicator_taken: Taken,
     pub(crate) administrator_taken: administrator::Taken,
+    pub(crate) resyncs: Resyncs,
     databases_max: usize,
     identity: Identity,
     pub(crate) clock: fn() -> SystemTime,
-    tasks: TaskTracker,
+    pub(crate) tasks: TaskTracker,
     /// Cancelled when the tasks are to end; at the latest when nobody uses the engine any more.
     stop: DropGuard,
 }
@@ -110,6 +112,7 @@ impl Engine {
             party,
             replicator_taken,
             administrator_taken: administrator::Taken::default(),
+            resyncs: Resyncs::default(),
             databases_max,
             identity,
             clock,
@@ -126,12 +129,13 @@ impl Engine {
         engine.inner.ensure_auth_design().await?;
         engine.inner.watch_databases().await?;
         engine.start_tasks();
+        engine.resume_resyncs().await?;
         Ok(engine)
     }
 
     fn start_tasks(&self) {
         let (inner, news) = (Arc::downgrade(&self.inner), Arc::clone(self.inner.store.news()));
-        let stop = self.inner.stop.token().clone();
+        let stop = self.inner.stop_token();
         drop(self.inner.tasks.spawn(global_changes::run(inner, news, stop)));
     }
 
@@ -338,6 +342,11 @@ pub enum Layout {
 }
 
 impl Inner {
+    /// Cancelled when tasks are to end.
+    pub(crate) fn stop_token(&self) -> CancellationToken {
+        self.stop.token().clone()
+    }
+
     /// The time in seconds since 1970.
     pub(crate) fn now_s(&self) -> u64 {
         (self.clock)().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())

@@ -16,6 +16,8 @@ mod document;
 mod engine;
 mod error;
 mod feed;
+#[cfg(test)]
+mod fixture;
 mod global_changes;
 mod govern;
 mod limits;
@@ -26,6 +28,7 @@ mod options;
 mod partition;
 mod principals;
 mod replicator;
+mod resync;
 mod rules;
 mod scripts;
 mod sight;
@@ -57,6 +60,7 @@ pub use principals::{
     PrincipalOutcome, RoleInfo, SessionInfo, UserInfo, WhoAmI, WriteMode,
 };
 pub use replicator::Replicator;
+pub use resync::{JobState, ResyncFrom, ResyncStatus};
 pub use sight::{Existence, Shown};
 pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx, UserName, oidc, principal};
 pub use tidegate_channels::{Position, PositionError};

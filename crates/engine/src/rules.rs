@@ -91,7 +91,7 @@ impl Rules {
         };
         let service = Service::load(store).await?;
         let validators = validators::load(store).await?;
-        let sync = if store.has_channels() { Some(sync::load(store, version).await?) } else { None };
+        let sync = if store.has_channels() { Some(sync::load(store).await?) } else { None };
         let existence = match store.setting(EXISTENCE).await? {
             Some(text) if text == HIDDEN => Existence::Hidden,
             Some(_) | None => Existence::Told,

@@ -3,24 +3,37 @@
 //! Source: Sync Gateway, `spec/gateway.md` 2.8.
 
 use crate::{
-    Database, Error,
+    Database, Engine, Error,
     sight::Reach,
     validators::{Ancestry, text_of_new, text_of_old},
 };
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
+use tidegate_revtree::{Node, Tree};
 use tidegate_script::{Expiry, Grantee, Program, Rejection, SyncCaller, SyncInput, SyncOutcome};
-use tidegate_store::{Assignment, Edit, Grant, Granted};
-use tidegate_types::{Channel, DocKind, Principal, PrincipalName};
+use tidegate_store::{Assignment, Edit, Grant, Granted, Reader};
+use tidegate_types::{Channel, DocId, DocKind, Principal, PrincipalName};
 
 /// The setting that holds the function's text.
 const SYNC: &str = "sync";
+/// What stands for the function that nobody set.
+const DEFAULT: &str = "default";
+
+/// What a sync function says of a revision; or why it refuses it, or fails.
+pub(crate) type Said = Result<SyncOutcome, String>;
 
 /// The sync function of a database, as it is set; the default if it isn't.
-pub(crate) async fn load(store: &tidegate_store::Database, version: u64) -> Result<Program, Error> {
-    let key = format!("{:016x}/sync@{version}", u64::from_be_bytes(store.uuid()));
+///
+/// Known by a key that another function wouldn't have.
+pub(crate) async fn load(store: &tidegate_store::Database) -> Result<Program, Error> {
+    let key = |function: &str| format!("{:016x}/sync@{function}", u64::from_be_bytes(store.uuid()));
     match source(store).await? {
-        Some(source) => Ok(Program::sync(key, source)),
-        None => Ok(Program::default_sync(key, None)),
+        Some(source) => {
+            let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(source.as_bytes()).into();
+            let digest = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+            Ok(Program::sync(key(&format!("{digest:016x}")), source))
+        }
+        None => Ok(Program::default_sync(key(DEFAULT), None)),
     }
 }
 
@@ -56,6 +69,8 @@ impl Database {
     pub(crate) async fn assign(&self, edit: &mut Edit) -> Result<(), Error> {
         let Some(program) = self.rules.sync.as_ref() else { return Ok(()) };
         let judged_by = self.rules.version();
+        // Until it is judged, an edit has the time at which its document is to expire, and nothing else.
+        let wished_s = edit.assignment.take().and_then(|wish| wish.expires_s).filter(|_| !edit.deleted);
         if edit.id.kind() == DocKind::Design {
             edit.assignment = Some(Assignment { judged_by, ..Assignment::default() });
             return Ok(());
@@ -73,42 +88,95 @@ impl Database {
         let document = text_of_new(edit, &ancestry.path);
         let input = SyncInput { document, old_document, meta: None, caller: caller(&sight.access) };
         let outcome = self.engine.scripts()?.sync(program, input).await?;
-        edit.assignment = Some(self.assignment(outcome)?);
-        Ok(())
+        match outcome.rejection {
+            Some(Rejection::Forbidden(reason)) => Err(tidegate_access::Error::Forbidden(reason.into()).into()),
+            Some(Rejection::Unauthorized(reason)) => Err(tidegate_access::Error::Unauthorized(reason.into()).into()),
+            None => {
+                let expires_s = expires_s(outcome.expiry, self.engine.inner.now_s()).unwrap_or(wished_s);
+                let expires_s = expires_s.filter(|_| !edit.deleted);
+                edit.assignment = Some(Assignment { expires_s, judged_by, ..granted(&outcome) });
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// What a sync function says of a revision that is there, asked for nobody in particular. Source: Sync Gateway's
+    /// resync, which asks of each leaf.
+    ///
+    /// # Errors
+    /// The storage failed, or no function can be run now.
+    pub(crate) async fn ask(
+        &self,
+        program: &Program,
+        reader: &Reader,
+        (id, tree, leaf): (&DocId, &Tree, &Node),
+    ) -> Result<Said, Error> {
+        if id.kind() == DocKind::Design {
+            return Ok(Ok(SyncOutcome::default()));
+        }
+        let Some(document) = text_of_old(reader, id, (tree, &leaf.rev)).await? else {
+            return Ok(Err("the document's body is missing".to_owned()));
+        };
+        let parent = tree.path(&leaf.rev).into_iter().skip(1).find(|node| node.body.stored().is_some());
+        let old_document = match parent {
+            Some(parent) => text_of_old(reader, id, (tree, &parent.rev)).await?,
+            None => None,
+        };
+        self.say(program, SyncInput { document, old_document, meta: None, caller: SyncCaller::Unrestricted }).await
     }
 
-    /// What follows from what a sync function said.
-    pub(crate) fn assignment(&self, outcome: SyncOutcome) -> Result<Assignment, Error> {
-        let SyncOutcome { channels, access, roles, expiry, rejection, log: _ } = outcome;
-        match rejection {
-            Some(Rejection::Forbidden(reason)) => {
-                return Err(tidegate_access::Error::Forbidden(reason.into()).into());
-            }
-            Some(Rejection::Unauthorized(reason)) => {
-                return Err(tidegate_access::Error::Unauthorized(reason.into()).into());
-            }
-            None => {}
+    /// What a sync function says.
+    ///
+    /// # Errors
+    /// No function can be run now.
+    pub(crate) async fn say(&self, program: &Program, input: SyncInput) -> Result<Said, Error> {
+        use tidegate_script::Error as Script;
+        match self.scripts()?.sync(program, input).await {
+            Ok(mut outcome) => Ok(match outcome.rejection.take() {
+                Some(Rejection::Forbidden(reason) | Rejection::Unauthorized(reason)) => Err(reason),
+                None => Ok(outcome),
+            }),
+            Err(
+                error @ (Script::Compile { .. }
+                | Script::Thrown { .. }
+                | Script::Timeout
+                | Script::Memory
+                | Script::Stack
+                | Script::Input),
+            ) => Ok(Err(error.to_string())),
+            Err(Script::Overloaded) => Err(Error::Overloaded),
+            Err(error @ (Script::Stopped | Script::Internal(_))) => Err(error.into()),
         }
-        let channels = channels.iter().filter_map(|channel| channel.parse().ok()).collect();
-        let mut grants: Vec<Grant> = Vec::new();
-        for (grantee, channels) in access {
-            let Some(to) = principal(&grantee) else { continue };
-            let channels = channels.iter().filter_map(|channel| channel.parse::<Channel>().ok());
-            grants.extend(channels.map(|channel| Grant { to: to.clone(), what: Granted::Channel(channel) }));
-        }
-        for (user, roles) in roles {
-            let Ok(user) = user.parse::<PrincipalName>() else { continue };
-            let roles = roles.iter().filter_map(|role| role.parse::<PrincipalName>().ok());
-            grants.extend(roles.map(|role| Grant { to: Principal::User(user.clone()), what: Granted::Role(role) }));
-        }
-        let now = self.engine.inner.now_s();
-        let expires_s = expiry.and_then(|expiry| match expiry {
-            Expiry::After(0) => None,
-            Expiry::After(seconds) => Some(now.saturating_add(seconds.into())),
-            Expiry::At(at) => Some(at),
-        });
-        Ok(Assignment { channels, grants, expires_s, judged_by: self.rules.version() })
     }
+}
+
+/// The channels and the grants that a sync function said.
+pub(crate) fn granted(outcome: &SyncOutcome) -> Assignment {
+    let SyncOutcome { channels, access, roles, .. } = outcome;
+    let channels = channels.iter().filter_map(|channel| channel.parse().ok()).collect();
+    let mut grants: Vec<Grant> = Vec::new();
+    for (grantee, channels) in access {
+        let Some(to) = principal(grantee) else { continue };
+        let channels = channels.iter().filter_map(|channel| channel.parse::<Channel>().ok());
+        grants.extend(channels.map(|channel| Grant { to: to.clone(), what: Granted::Channel(channel) }));
+    }
+    for (user, roles) in roles {
+        let Ok(user) = user.parse::<PrincipalName>() else { continue };
+        let roles = roles.iter().filter_map(|role| role.parse::<PrincipalName>().ok());
+        grants.extend(roles.map(|role| Grant { to: Principal::User(user.clone()), what: Granted::Role(role) }));
+    }
+    Assignment { channels, grants, ..Assignment::default() }
+}
+
+/// When a document expires of which this was said now: at some time, or never; `None` if nothing was said.
+pub(crate) fn expires_s(expiry: Option<Expiry>, now_s: u64) -> Option<Option<u64>> {
+    expiry.map(|expiry| match expiry {
+        Expiry::After(0) => None,
+        Expiry::After(seconds) => Some(now_s.saturating_add(seconds.into())),
+        Expiry::At(at) => Some(at),
+    })
 }
 
 fn principal(grantee: &Grantee) -> Option<Principal> {

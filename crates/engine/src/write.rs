@@ -3,7 +3,7 @@
 use crate::{Database, Encoding, Error, Limits, Shown, StagedAttachment, Written, sight::Sight};
 use bytes::Bytes;
 use tidegate_revtree::Tree;
-use tidegate_store::{Attachment, Edit, History, NewAttachment, Revpos};
+use tidegate_store::{Assignment, Attachment, Edit, History, NewAttachment, Revpos};
 use tidegate_types::{DocId, Rev};
 
 /// How often edits are judged again that the rules change under.
@@ -22,6 +22,9 @@ pub struct Write {
     pub members: Bytes,
     /// All its attachments: what isn't here is gone.
     pub attachments: Vec<AttachmentWrite>,
+    /// When its document expires, in seconds since 1970, unless the sync function says something else. Of no effect in
+    /// databases without channels.
+    pub expires_s: Option<u64>,
 }
 
 /// Where a revision stands in the history of its document.
@@ -62,20 +65,24 @@ impl Database {
     async fn write_by_rules(&self, writes: Vec<Write>) -> Result<Vec<Result<Written, Error>>, Error> {
         let limits = self.engine.limits();
         let mut resolved = Vec::with_capacity(writes.len());
+        let wishes: Vec<Option<u64>> = writes.iter().map(|write| write.expires_s).collect();
         for write in writes {
             resolved.push(self.resolve(write, &limits).await);
         }
         self.govern(&mut resolved).await?;
-        let mut edits = Vec::with_capacity(resolved.len());
+        let (mut edits, mut wished) = (Vec::with_capacity(resolved.len()), Vec::with_capacity(resolved.len()));
         let mut refused = Vec::new();
-        for (place, edit) in resolved.into_iter().enumerate() {
+        for (place, (edit, wish)) in resolved.into_iter().zip(wishes).enumerate() {
             match edit {
-                Ok(edit) => edits.push(edit),
+                Ok(edit) => {
+                    edits.push(edit);
+                    wished.push(wish);
+                }
                 Err(error) => refused.push((place, error)),
             }
         }
         let ids: Vec<DocId> = edits.iter().map(|edit| edit.id.clone()).collect();
-        let written = self.commit(edits).await?;
+        let written = self.commit(edits, &wished).await?;
         let outcome = |(written, id): (Result<Written, Error>, DocId)| written.map_err(|error| name(error, &id));
         let mut outcomes: Vec<_> = written.into_iter().zip(ids).map(outcome).collect();
         for (place, error) in refused {
@@ -85,7 +92,7 @@ impl Database {
     }
 
     /// Has edits committed. Those that were judged by rules which changed meanwhile are judged again.
-    async fn commit(&self, edits: Vec<Edit>) -> Result<Vec<Result<Written, Error>>, Error> {
+    async fn commit(&self, edits: Vec<Edit>, wished: &[Option<u64>]) -> Result<Vec<Result<Written, Error>>, Error> {
         let copies = self.rules.sync.as_ref().map(|_| edits.clone()).unwrap_or_default();
         let mut written = self.store.edit(edits).await?;
         for _ in 0..JUDGED_AGAIN_MAX {
@@ -97,9 +104,9 @@ impl Database {
             }
             let db = self.renewed().await?;
             let mut again = Vec::new();
-            for edit in places.iter().filter_map(|at| copies.get(*at)) {
+            for (edit, wish) in places.iter().filter_map(|at| copies.get(*at).zip(wished.get(*at))) {
                 let mut edit = edit.clone();
-                edit.assignment = None;
+                edit.assignment = wish_of(*wish);
                 db.assign(&mut edit).await?;
                 again.push(edit);
             }
@@ -122,7 +129,7 @@ impl Database {
     }
 
     async fn resolve(&self, write: Write, limits: &Limits) -> Result<Edit, Error> {
-        let Write { id, placement, deleted, members, attachments } = write;
+        let Write { id, placement, deleted, members, attachments, expires_s } = write;
         if members.len() > limits.document_bytes_max || attachments.len() > limits.attachments_max {
             return Err(Error::DocumentTooLarge { id: id.to_string() });
         }
@@ -138,7 +145,8 @@ impl Database {
                 .ok_or_else(|| Error::MissingStub { id: id.to_string(), name: attachment.name.clone() }),
         };
         let attachments = attachments.into_iter().map(resolve).collect::<Result<_, _>>()?;
-        Ok(Edit { id, history: placement, deleted, members, attachments, assignment: None })
+        let assignment = wish_of(expires_s);
+        Ok(Edit { id, history: placement, deleted, members, attachments, assignment })
     }
 
     /// The attachments that stubs of this revision may refer to: those of its nearest ancestor that can be read.
@@ -153,6 +161,11 @@ impl Database {
             History::Replicated(path) => readable(&sight, &state.tree, path).await,
         }
     }
+}
+
+/// What an edit has for its assignment until it is judged.
+fn wish_of(expires_s: Option<u64>) -> Option<Assignment> {
+    expires_s.map(|_| Assignment { expires_s, ..Assignment::default() })
 }
 
 /// Of revisions that its caller may not see, stubs mean nothing: their content could be read by them.
