@@ -136,7 +136,8 @@ impl Engine {
     fn start_tasks(&self) {
         let (inner, news) = (Arc::downgrade(&self.inner), Arc::clone(self.inner.store.news()));
         let stop = self.inner.stop_token();
-        drop(self.inner.tasks.spawn(global_changes::run(inner, news, stop)));
+        drop(self.inner.tasks.spawn(global_changes::run(inner, news, stop.clone())));
+        drop(self.inner.tasks.spawn(expiry::run(Arc::downgrade(&self.inner), stop)));
     }
 
     /// What time it is.

@@ -15,6 +15,7 @@ mod designs;
 mod document;
 mod engine;
 mod error;
+mod expiry;
 mod feed;
 #[cfg(test)]
 mod fixture;

@@ -6,7 +6,13 @@ use crate::Expiry;
 const AFTER_MAX: u64 = 30 * DAY;
 const DAY: u64 = 86_400;
 
-/// Reads a number of seconds, or a date of RFC 3339; `None` for anything else, also for what was before 1970.
+impl Expiry {
+    /// Reads a number of seconds, or a date of RFC 3339; `None` for anything else, also for what was before 1970.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_expiry(text)
+    }
+}
+
 pub(crate) fn parse_expiry(text: &str) -> Option<Expiry> {
     let text = text.trim();
     match text.parse::<f64>() {
