@@ -93,6 +93,7 @@ async fn write(db: &Database, id: &DocId, design: Option<&Map<String, Value>>) -
             deleted,
             members: scanned.members.to_vec().into(),
             attachments: Vec::new(),
+            expires_s: None,
         };
         match db.write_one(write).await {
             Err(tidegate_engine::Error::Conflict) => {}
