@@ -102,6 +102,7 @@ fn a_stub_means_nothing_of_a_revision_that_is_not_seen() {
             }
             .into(),
             attachments: vec![attachment(content)],
+            expires_s: None,
         };
         let first = site.admin.write_one(write(None, AttachmentContent::Staged(staged))).await.unwrap().rev;
         let bob = site.seen_by("bob").await;
@@ -125,6 +126,7 @@ fn the_sync_function_decides_who_may_write() {
             deleted: false,
             members: "".into(),
             attachments: Vec::new(),
+            expires_s: None,
         };
         assert!(is_forbidden(&bob.write_one(over(rev.clone())).await));
         assert!(ada.write_one(over(rev)).await.is_ok());

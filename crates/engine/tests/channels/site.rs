@@ -112,7 +112,7 @@ pub(crate) async fn winner(admin: &Database, id: &str) -> Option<Rev> {
 fn edit(id: &str, body: &str) -> Write {
     let members = body.trim().trim_start_matches('{').trim_end_matches('}').to_owned();
     let placement = Placement::Edit { parent: None, canonical: body.to_owned().into() };
-    Write { id: doc(id), placement, deleted: false, members: members.into(), attachments: Vec::new() }
+    Write { id: doc(id), placement, deleted: false, members: members.into(), attachments: Vec::new(), expires_s: None }
 }
 
 /// Writes over the winner that this database's holder sees.
