@@ -26,23 +26,36 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// The body and its content type.
     pub body: Option<(&'a str, &'a [u8])>,
+    /// The value of `Authorization`.
+    pub authorization: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
     /// A request without a body.
     pub fn new(method: &'a str, path: &'a str) -> Self {
-        Self { method, path, body: None }
+        Self { method, path, body: None, authorization: None }
     }
 
     /// A request with a JSON body.
     pub fn json(method: &'a str, path: &'a str, body: &'a [u8]) -> Self {
-        Self { method, path, body: Some(("application/json", body)) }
+        Self { body: Some(("application/json", body)), ..Self::new(method, path) }
+    }
+
+    /// The same, on behalf of somebody.
+    #[must_use]
+    pub fn authorized(self, authorization: &'a str) -> Self {
+        Self { authorization: Some(authorization), ..self }
     }
 
     /// Appends the request as it goes over the wire.
     pub fn encode(&self, wire: &mut Vec<u8>) {
         for part in [self.method, " ", self.path, " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n"] {
             wire.extend_from_slice(part.as_bytes());
+        }
+        if let Some(authorization) = self.authorization {
+            for part in ["Authorization: ", authorization, "\r\n"] {
+                wire.extend_from_slice(part.as_bytes());
+            }
         }
         let (content_type, body) = self.body.unwrap_or_default();
         if !content_type.is_empty() {

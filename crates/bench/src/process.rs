@@ -45,6 +45,7 @@ impl Launch {
         let started = Instant::now();
         let mut child = Command::new(&self.binary)
             .args(["dev", "--couch", "127.0.0.1:0", "--metrics", "127.0.0.1:0"])
+            .args(["--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .args(["--gateway", "off", "--admin", "off", "--jobs", "off"])
             .arg("--data")
             .arg(&self.data)
@@ -84,13 +85,13 @@ impl Starting {
     pub async fn ready(mut self) -> Result<Server, Error> {
         let addresses = tokio::time::timeout(READY_WITHIN, self.read_addresses()).await;
         let deadline = |_elapsed| Error::Deadline { what: "starting the server".to_owned(), limit: READY_WITHIN };
-        let (couch, metrics) = addresses.map_err(deadline)??;
+        let addresses = addresses.map_err(deadline)??;
         let ready_after = self.started.elapsed();
         let pid = self.child.id().ok_or_else(|| Error::Start("it has ended already".to_owned()))?;
         let mut lines = self.lines;
         let mut output = JoinSet::new();
         output.spawn(async move { while let Ok(Some(_line)) = lines.next_line().await {} });
-        Ok(Server { child: self.child, pid, couch, metrics, ready_after, _output: output })
+        Ok(Server { child: self.child, pid, addresses, ready_after, _output: output })
     }
 
     /// Kills the process while it starts.
@@ -101,16 +102,18 @@ impl Starting {
         self.child.kill().await.map_err(Error::io("killing the server"))
     }
 
-    async fn read_addresses(&mut self) -> Result<(SocketAddr, Option<SocketAddr>), Error> {
-        let (mut couch, mut metrics) = (None, None);
+    async fn read_addresses(&mut self) -> Result<Addresses, Error> {
+        let (mut couch, mut metrics, mut gateway, mut admin) = (None, None, None, None);
         while let Some(line) = self.lines.next_line().await.map_err(Error::io("reading the server's output"))? {
             let mut words = line.split_whitespace();
             match (words.next(), words.next()) {
                 (Some("couch"), Some(url)) => couch = Some(parse_url(url)?),
                 (Some("metrics"), Some(url)) => metrics = parse_url(url).ok(),
+                (Some("gateway"), Some(url)) => gateway = parse_url(url).ok(),
+                (Some("admin"), Some(url)) => admin = parse_url(url).ok(),
                 (Some("ready"), None) => {
                     let couch = couch.ok_or_else(|| Error::Start("it is ready without a couch address".to_owned()))?;
-                    return Ok((couch, metrics));
+                    return Ok(Addresses { couch, gateway, admin, metrics });
                 }
                 (_, _) => {}
             }
@@ -119,13 +122,21 @@ impl Starting {
     }
 }
 
+/// Where a server listens.
+#[derive(Debug)]
+struct Addresses {
+    couch: SocketAddr,
+    gateway: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
     pid: u32,
-    couch: SocketAddr,
-    metrics: Option<SocketAddr>,
+    addresses: Addresses,
     ready_after: Duration,
     _output: JoinSet<()>,
 }
@@ -138,12 +149,22 @@ impl Server {
 
     /// Where it speaks CouchDB's HTTP.
     pub fn couch(&self) -> SocketAddr {
-        self.couch
+        self.addresses.couch
+    }
+
+    /// Where it speaks Sync Gateway's REST.
+    pub fn gateway(&self) -> Option<SocketAddr> {
+        self.addresses.gateway
+    }
+
+    /// Where it speaks Sync Gateway's admin REST.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.addresses.admin
     }
 
     /// Where it shows its metrics.
     pub fn metrics(&self) -> Option<SocketAddr> {
-        self.metrics
+        self.addresses.metrics
     }
 
     /// From the start of the process to `ready`.

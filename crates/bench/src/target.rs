@@ -99,6 +99,12 @@ impl Target {
         self.address
     }
 
+    /// Where our own server speaks Sync Gateway's REST, and its admin REST.
+    pub fn gateway(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let (server, _folder) = self.own.as_ref()?;
+        server.gateway().zip(server.admin())
+    }
+
     /// Whether it is a peer, not our own server.
     pub fn is_peer(&self) -> bool {
         self.own.is_none()

@@ -6,7 +6,7 @@
 use crate::{Database, Error, principals::Viewer, rules::Rules};
 use std::sync::Arc;
 use tidegate_channels::Access;
-use tidegate_store::{Assigned, Reader};
+use tidegate_store::{Assigned, Reader, Standing};
 use tidegate_types::{Channel, Seq};
 
 /// A snapshot, and what the caller may see of it.
@@ -85,6 +85,14 @@ fn gone() -> Error {
 }
 
 impl Reach {
+    /// By which standing it was found; `None` for one who sees everything.
+    pub(crate) fn standing(&self) -> Option<&Standing> {
+        match self {
+            Self::Everything => None,
+            Self::Channels(known) => Some(&known.standing),
+        }
+    }
+
     /// When it was found out, as a sequence.
     pub(crate) fn at(&self) -> Seq {
         match self {

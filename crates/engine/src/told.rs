@@ -59,6 +59,8 @@ pub struct ChannelFeed {
     position: Position,
     /// By what was judged what is told.
     known: Option<Known>,
+    /// Whether it hasn't read since then what is in memory.
+    has_begun_to_listen: bool,
 }
 
 /// What a caller was found to see.
@@ -75,7 +77,7 @@ impl Database {
     pub fn follow_channels(&self, from: Position, interest: Interest) -> Result<ChannelFeed, Error> {
         self.check_listing()?;
         let feed = self.store.follow(from.done());
-        Ok(ChannelFeed { db: self.clone(), feed, interest, position: from, known: None })
+        Ok(ChannelFeed { db: self.clone(), feed, interest, position: from, known: None, has_begun_to_listen: false })
     }
 
     /// Whether its caller sees documents by their channels, so that its feeds have to be those of
@@ -137,7 +139,11 @@ impl ChannelFeed {
     /// # Errors
     /// There will be nothing more.
     pub async fn changed(&mut self) -> Result<(), FeedEnd> {
-        self.feed.changed().await
+        // What was committed before it began to listen rang no bell for it.
+        if self.known.is_none() || self.has_begun_to_listen && self.feed.is_behind() {
+            return self.feed.changed().await;
+        }
+        self.feed.concerned().await
     }
 
     /// What is in memory, if that is all there is: nobody was granted anything since, nor lost it.
@@ -158,6 +164,7 @@ impl ChannelFeed {
                 break;
             }
         }
+        self.has_begun_to_listen = false;
         self.position = Position::at(self.feed.since());
         Some(told)
     }
@@ -206,6 +213,10 @@ impl ChannelFeed {
         // What is in memory goes on from where the walk ended. A page of it is no end: losses may be left to tell.
         let is_over = position >= Position::at(until);
         self.known = is_over.then_some(Known { reach: sight.access, access });
+        if let Some(known) = &self.known {
+            self.feed.listen(&known.access, known.reach.standing());
+            self.has_begun_to_listen = true;
+        }
         Ok(told.into())
     }
 

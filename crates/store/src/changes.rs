@@ -1,12 +1,14 @@
 //! The changes feed: what changed since a sequence, and waiting for more.
 
 use crate::{
-    Database, Error,
+    Database, Error, Standing,
     all_docs::Order,
+    bells::Bell,
     database::Published,
     record::{ChangeRecord, DocumentHead},
 };
 use std::{ops::ControlFlow, sync::Arc};
+use tidegate_channels::Access;
 use tidegate_kv::Direction;
 use tidegate_revtree::Tree;
 use tidegate_types::{Channel, DocId, Rev, Seq};
@@ -46,6 +48,7 @@ pub struct Feed {
     database: Database,
     since: Seq,
     published: watch::Receiver<Published>,
+    bell: Option<Bell>,
 }
 
 /// Why there will be no more changes.
@@ -79,7 +82,7 @@ impl Change {
 impl Database {
     /// A feed of what changes after `since`.
     pub fn follow(&self, since: Seq) -> Feed {
-        Feed { database: self.clone(), since, published: self.0.published.subscribe() }
+        Feed { database: self.clone(), since, published: self.0.published.subscribe(), bell: None }
     }
 
     /// The changes after `after` up to and including `until`, at most `limit`, as they are now.
@@ -180,6 +183,29 @@ impl Feed {
             None => self.since,
         };
         Ok(changes)
+    }
+
+    /// From now on waits for what concerns one who sees so much, and by whose standing that was found; without a standing,
+    /// for one who sees what the database's administrators see.
+    pub fn listen(&mut self, access: &Access, standing: Option<&Standing>) {
+        let principals = standing.map(|standing| standing.depends_on.as_slice()).unwrap_or_default();
+        self.bell = Some(self.database.0.bells.hang(access, principals));
+    }
+
+    /// Waits until something happens that concerns who listens, since it began to. Cancel safe.
+    ///
+    /// # Errors
+    /// There will be nothing more.
+    pub async fn concerned(&mut self) -> Result<(), FeedEnd> {
+        let Some(bell) = &self.bell else { return self.changed().await };
+        bell.heard().await;
+        if self.published.borrow().deleted { Err(FeedEnd::Deleted) } else { Ok(()) }
+    }
+
+    /// Whether there may be something after [`Feed::since`].
+    pub fn is_behind(&self) -> bool {
+        let published = self.published.borrow();
+        published.deleted || published.seq > self.since
     }
 
     /// Waits until there may be something after [`Feed::since`]. Cancel safe.

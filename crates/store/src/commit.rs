@@ -410,7 +410,7 @@ impl Inner {
         }
         let Group { writes, cleared, meta, changes, touched, recent, rules, .. } = group;
         // Before it can be read: whoever reads what was granted, or taken away, knows that what it knew is stale.
-        self.touch(touched, meta.update_seq);
+        self.touch(&touched, meta.update_seq);
         cleared.into_iter().for_each(|range| transaction.delete_range(range));
         for (key, value) in writes {
             match value {
@@ -423,7 +423,7 @@ impl Inner {
         if rules.changed {
             self.rules_version.store(rules.version, Ordering::Release);
         }
-        self.publish(meta.update_seq, changes, recent);
+        self.publish(meta.update_seq, (changes, &touched), recent);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Change, Error, Standing,
+    bells::Bells,
     commit::{Queue, Recent},
     compact::Progress,
     keys::Keys,
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     /// Whether its documents are in channels.
     pub(crate) has_channels: AtomicBool,
     touched: Mutex<Touched>,
+    pub(crate) bells: Arc<Bells>,
     pub(crate) published: watch::Sender<Published>,
     /// Held while a part of an upload is written: a deletion waits for it.
     pub(crate) uploading: RwLock<()>,
@@ -102,6 +104,7 @@ impl Inner {
             rules_version: AtomicU64::new(0),
             has_channels: AtomicBool::new(has_channels),
             touched: Mutex::default(),
+            bells: Arc::default(),
             published,
             uploading: RwLock::new(()),
             news,
@@ -142,20 +145,21 @@ impl Inner {
         }
     }
 
-    pub(crate) fn touch(&self, principals: Vec<Principal>, seq: Seq) {
+    pub(crate) fn touch(&self, principals: &[Principal], seq: Seq) {
         if !principals.is_empty() {
             self.touched.lock().unwrap_or_else(PoisonError::into_inner).touch(principals, seq);
         }
     }
 
     /// Tells the feeds of a commit. Nobody listening costs next to nothing.
-    pub(crate) fn publish(&self, seq: Seq, changes: Vec<Arc<Change>>, recent: Recent) {
+    pub(crate) fn publish(&self, seq: Seq, (changes, touched): (Vec<Arc<Change>>, &[Principal]), recent: Recent) {
         if changes.iter().any(|change| change.id.kind() == DocKind::Design) {
             self.rules_version.fetch_add(1, Ordering::Release);
         }
         if !changes.is_empty() {
             self.news.tell(&self.name, Event::Updated);
         }
+        let concerned = self.has_channels.load(Ordering::Relaxed).then(|| changes.clone());
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         if self.published.receiver_count() == 0 || recent == Recent::Forgotten {
             ring.reset(seq);
@@ -164,10 +168,14 @@ impl Inner {
         }
         drop(ring);
         self.published.send_modify(|published| published.seq = seq);
+        if let Some(changes) = concerned {
+            self.bells.ring(&changes, touched, recent);
+        }
     }
 
     pub(crate) fn publish_deletion(&self) {
         self.published.send_modify(|published| published.deleted = true);
+        self.bells.ring_all();
     }
 
     pub(crate) fn ring_after(&self, since: Seq, limit: usize) -> Option<Vec<Arc<Change>>> {

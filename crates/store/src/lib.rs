@@ -12,6 +12,7 @@ mod all_docs;
 mod assignment;
 mod attachment;
 mod backup;
+mod bells;
 mod catalog;
 mod changes;
 mod channel_index;

@@ -15,8 +15,8 @@ pub(crate) struct Touched {
 }
 
 impl Touched {
-    pub(crate) fn touch(&mut self, principals: Vec<Principal>, seq: Seq) {
-        self.latest.extend(principals.into_iter().map(|principal| (principal, seq)));
+    pub(crate) fn touch(&mut self, principals: &[Principal], seq: Seq) {
+        self.latest.extend(principals.iter().map(|principal| (principal.clone(), seq)));
         if self.latest.len() > PRINCIPALS_MAX {
             self.latest = HashMap::new();
             self.floor = seq;
@@ -38,13 +38,13 @@ mod tests {
     fn who_was_touched_is_stale() {
         let principal = |name: &str| name.parse::<Principal>().unwrap();
         let mut touched = Touched::default();
-        touched.touch(vec![principal("ada"), principal("role:r")], Seq::new(5));
+        touched.touch(&[principal("ada"), principal("role:r")], Seq::new(5));
         let check = |touched: &Touched, name: &str, at: u64| touched.is_current(&[principal(name)], Seq::new(at));
         assert!(check(&touched, "bob", 0) && check(&touched, "r", 0));
         assert!(!check(&touched, "ada", 4) && check(&touched, "ada", 5));
         assert!(!touched.is_current(&[principal("bob"), principal("role:r")], Seq::new(4)));
-        let many = (0..=PRINCIPALS_MAX).map(|number| principal(&format!("u{number}"))).collect();
-        touched.touch(many, Seq::new(9));
+        let many: Vec<_> = (0..=PRINCIPALS_MAX).map(|number| principal(&format!("u{number}"))).collect();
+        touched.touch(&many, Seq::new(9));
         assert!(!check(&touched, "bob", 8) && check(&touched, "bob", 9));
     }
 }

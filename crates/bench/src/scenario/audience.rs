@@ -42,23 +42,37 @@ impl Audience {
     ///
     /// Their answers' heads aren't waited for: some servers send them with the first row.
     pub(super) async fn gather(address: SocketAddr, database: &str, since: &str, size: u64) -> Result<Self, Error> {
-        let step = Step { started: Instant::now(), awaited: 0, latencies: Latencies::default() };
-        let board = Arc::new(Board { step: Mutex::new(step), complete: Notify::new() });
         let mut wire = Vec::new();
         Request::new("GET", &format!("{database}/_changes?feed=continuous&since={since}")).encode(&mut wire);
+        Self::gather_each(address, size, |_| wire.clone()).await
+    }
+
+    /// Connects `size` listeners, each by the request that is made for its number.
+    pub(super) async fn gather_each(
+        address: SocketAddr,
+        size: u64,
+        request: impl Fn(u64) -> Vec<u8>,
+    ) -> Result<Self, Error> {
+        let step = Step { started: Instant::now(), awaited: 0, latencies: Latencies::default() };
+        let board = Arc::new(Board { step: Mutex::new(step), complete: Notify::new() });
         let mut listeners = JoinSet::new();
-        for _ in 0..size {
-            let (connection, wire, board) = (Connection::open(address).await?, wire.clone(), Arc::clone(&board));
+        for number in 0..size {
+            let (connection, wire, board) = (Connection::open(address).await?, request(number), Arc::clone(&board));
             listeners.spawn(async move { listen(connection, &wire, &board).await });
         }
         Ok(Self { size, board, _listeners: listeners })
     }
 
-    /// A write of so many rows starts now.
+    /// A write of so many rows starts now, which all listeners get.
     pub(super) fn expect(&self, rows: u64) {
+        self.expect_in_all(rows * self.size);
+    }
+
+    /// A write starts now, of which the listeners get so many rows together.
+    pub(super) fn expect_in_all(&self, rows: u64) {
         let mut step = self.board.step.lock().unwrap_or_else(PoisonError::into_inner);
         step.started = Instant::now();
-        step.awaited = rows * self.size;
+        step.awaited = rows;
     }
 
     /// Waits until every listener has every row.

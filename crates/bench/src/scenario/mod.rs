@@ -13,6 +13,7 @@ use crate::{
     target::{Peer, Target},
 };
 
+mod access;
 mod audience;
 mod bulk;
 mod changes;
@@ -53,6 +54,8 @@ pub enum Scenario {
     IdleDatabases,
     /// Read, write and changes as a database grows.
     Growth,
+    /// Through Sync Gateway's port with users, a sync function and channels.
+    Access,
 }
 
 /// How far to go.
@@ -142,6 +145,7 @@ async fn measure_target(
         Scenario::IdleFeeds => idle::measure_feeds(&stage).await,
         Scenario::IdleDatabases => idle::measure_databases(&stage).await,
         Scenario::Growth => growth::measure(&stage).await,
+        Scenario::Access => access::measure(&stage).await,
     };
     let finished = target.finish(Some(&database)).await;
     let rows = measured?;

@@ -1,5 +1,7 @@
 //! What users see of documents, one rule after the other.
 
+use std::time::Duration;
+
 use crate::site::{Site, doc, replicate, runtime, winner, write};
 use tidegate_engine::{
     Absence, AccessError, AttachmentContent, AttachmentWrite, Detail, Encoding, Error, Existence, Interest,
@@ -182,4 +184,32 @@ fn word(news: &News) -> &'static str {
         News::Lost(_) => "lost",
         News::Myself => "myself",
     }
+}
+
+#[test]
+fn a_feed_wakes_for_what_concerns_it_alone() {
+    runtime().block_on(async {
+        let site = Site::new(&["ada"]).await;
+        site.put_user("ada", "{\"admin_channels\":[\"a\"]}").await;
+        let mut feed = site.seen_by("ada").await.follow_channels(Position::START, Interest::default()).unwrap();
+        while !feed.next(10).await.unwrap().is_empty() {}
+        let wakes = async |feed: &mut tidegate_engine::ChannelFeed| {
+            let woken = tokio::time::timeout(Duration::from_millis(1), feed.changed()).await.is_ok();
+            while !feed.next(10).await.unwrap().is_empty() {}
+            woken
+        };
+        assert!(!wakes(&mut feed).await);
+        site.write("d", "{\"channels\":[\"b\"]}").await.unwrap();
+        assert!(!wakes(&mut feed).await);
+        site.write("d", "{\"channels\":[\"a\"]}").await.unwrap();
+        assert!(wakes(&mut feed).await);
+        site.write("d", "{\"channels\":[\"b\"]}").await.unwrap();
+        assert!(wakes(&mut feed).await);
+        site.put_user("ada", "{\"admin_channels\":[\"b\"]}").await;
+        assert!(wakes(&mut feed).await);
+        site.write("d", "{\"channels\":[\"b\"],\"n\":1}").await.unwrap();
+        assert!(wakes(&mut feed).await);
+        site.write("e", "{\"channels\":[\"a\"]}").await.unwrap();
+        assert!(!wakes(&mut feed).await);
+    });
 }
