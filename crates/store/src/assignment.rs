@@ -12,7 +12,7 @@ use crate::{
     keys::{Key, Keys},
     record::{AssignmentRecord, ChannelRecord, DocumentRecord},
 };
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 use tidegate_channels::{Period, Periods};
 use tidegate_types::{Channel, DocId, Principal, PrincipalName, Seq};
 
@@ -59,6 +59,15 @@ pub enum Granted {
     Channel(Channel),
     /// A role, to a user.
     Role(PrincipalName),
+}
+
+impl fmt::Display for Granted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Channel(channel) => write!(f, "channel {channel}"),
+            Self::Role(role) => write!(f, "role {role}"),
+        }
+    }
 }
 
 /// What a document was before a change: to be read before anything is released.
@@ -172,7 +181,7 @@ pub(crate) fn leave(keys: Keys, former: Option<&Former>, seq: Seq, draft: &mut D
 /// A document of this id is there again.
 fn forget_purge(keys: Keys, id: &DocId, draft: &mut Draft<'_>) -> Result<(), Stop> {
     let departure = keys.departure(id, &Channel::all());
-    if let Some(seq) = draft.get(&departure)?.and_then(|seq| keys.departed_at(seq)) {
+    if let Some(seq) = draft.get(&departure)?.and_then(|seq| Keys::departed_at(seq)) {
         draft.delete(departure);
         draft.delete(keys.channel_row(&Channel::all(), seq));
     }
@@ -216,7 +225,7 @@ fn move_rows(
     }
     for channel in entered() {
         let departure = keys.departure(&change.id, channel);
-        let row = draft.get(&departure)?.and_then(|seq| keys.departed_at(seq));
+        let row = draft.get(&departure)?.and_then(|seq| Keys::departed_at(seq));
         let row = row.map(|seq| keys.channel_row(channel, seq));
         draft.delete(departure);
         move_row(keys, channel, row, (change, false), draft)?;

@@ -230,8 +230,16 @@ impl Keys {
         KeyRange::prefix(self.key(Self::DEPARTURE, &[]))
     }
 
+    /// The document and the channel in the key of a departure.
+    pub(crate) fn departure_in(&self, key: &[u8]) -> Option<(DocId, Channel)> {
+        let rest = key.get(self.prefix.len() + 1..)?;
+        let end = rest.iter().position(|byte| *byte == Self::END_OF_TEXT)?;
+        let (id, channel) = (str::from_utf8(rest.get(..end)?), str::from_utf8(rest.get(end + 1..)?));
+        Some((id.ok()?.parse().ok()?, channel.ok()?.parse().ok()?))
+    }
+
     /// The sequence that stands there.
-    pub(crate) fn departed_at(&self, value: &[u8]) -> Option<Seq> {
+    pub(crate) fn departed_at(value: &[u8]) -> Option<Seq> {
         Some(Seq::new(u64::from_be_bytes(value.try_into().ok()?)))
     }
 
@@ -244,6 +252,11 @@ impl Keys {
     pub(crate) fn expiries(&self, until_s: u64) -> KeyRange {
         let end = self.key(Self::EXPIRY, &until_s.saturating_add(1).to_be_bytes());
         KeyRange { start: Bound::Included(self.key(Self::EXPIRY, &[])), end: Bound::Excluded(end) }
+    }
+
+    /// Everything that expires.
+    pub(crate) fn expiries_all(&self) -> KeyRange {
+        KeyRange::prefix(self.key(Self::EXPIRY, &[]))
     }
 
     /// The time and the document in the key of an expiry.
@@ -284,6 +297,11 @@ impl Keys {
         text_in(key.get(self.prefix.len() + 2..), "principal")
     }
 
+    /// The principal in its key.
+    pub(crate) fn whose_record(&self, key: &[u8]) -> Result<Principal, Corrupt> {
+        principal_from(key.get(self.prefix.len() + 1..), "principal")
+    }
+
     pub(crate) fn grant(&self, grant: &Grant) -> Vec<u8> {
         let (kind, text) = match &grant.what {
             Granted::Channel(channel) => (Self::CHANNEL, channel.as_str()),
@@ -314,6 +332,15 @@ impl Keys {
             Some((&Self::ROLE, text)) => Ok(Granted::Role(text_in(Some(text), "grant")?)),
             Some(_) | None => Err(Corrupt { record: "grant", what: "illegal key" }),
         }
+    }
+
+    /// The grant in its key.
+    pub(crate) fn grant_in(&self, key: &[u8]) -> Result<Grant, Corrupt> {
+        let rest = key.get(self.prefix.len() + 1..).unwrap_or_default();
+        let end = rest.iter().position(|byte| *byte == Self::END_OF_TEXT);
+        let to = principal_from(end.and_then(|end| rest.get(..end)), "grant")?;
+        let what = self.granted_in(&to, key)?;
+        Ok(Grant { to, what })
     }
 
     pub(crate) fn attachment(&self, digest: &AttachmentDigest) -> Vec<u8> {
@@ -378,6 +405,15 @@ impl Keys {
     /// The blob in the key of an unfinished upload.
     pub(crate) fn blob_in(&self, key: &[u8]) -> Option<u128> {
         Some(u128::from_be_bytes(key.get(self.prefix.len() + 1..)?.try_into().ok()?))
+    }
+}
+
+/// What stands in a key as a principal's kind and name.
+fn principal_from(bytes: Option<&[u8]>, record: &'static str) -> Result<Principal, Corrupt> {
+    match bytes.and_then(<[u8]>::split_first) {
+        Some((&Keys::USER, name)) => text_in(Some(name), record).map(Principal::User),
+        Some((&Keys::ROLE, name)) => text_in(Some(name), record).map(Principal::Role),
+        Some(_) | None => Err(Corrupt { record, what: "illegal key" }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Users and roles of a database. What is known of them beside their grants is their owner's to know.
 
 use crate::{
-    Database, Error, Grant, Granted, Reader,
+    Database, Error, Reader,
     commit::{Draft, Stop},
     grants,
     keys::Keys,
@@ -138,7 +138,7 @@ fn grant_explicit(
     seq: Seq,
     draft: &mut Draft<'_>,
 ) -> Result<(), Stop> {
-    let (was, is) = (explicit(to, old), explicit(to, new));
+    let (was, is) = (old.explicit(to), new.explicit(to));
     draft.fetch(was.iter().chain(&is).map(|grant| keys.grant(grant)))?;
     for grant in is.iter().filter(|grant| was.binary_search(grant).is_err()) {
         grants::change(keys, grant, seq, draft, |record| record.explicit = true)?;
@@ -147,13 +147,6 @@ fn grant_explicit(
         grants::change(keys, grant, seq, draft, |record| record.explicit = false)?;
     }
     Ok(())
-}
-
-/// Sorted: as channels come before roles, and both are sorted.
-fn explicit(to: &Principal, record: &PrincipalRecord) -> Vec<Grant> {
-    let channels = record.channels.iter().cloned().map(Granted::Channel);
-    let roles = record.roles.iter().cloned().map(Granted::Role);
-    channels.chain(roles).map(|what| Grant { to: to.clone(), what }).collect()
 }
 
 impl Reader {

@@ -41,7 +41,7 @@ impl Database {
         let keys = self.0.keys;
         let rows = self.0.snapshot()?.scan(keys.departures_of(id), Direction::Forward, usize::MAX).await?;
         let read = |(key, value): &(bytes::Bytes, bytes::Bytes)| {
-            Some((keys.departed_from(id, key)?, keys.departed_at(value)?))
+            Some((keys.departed_from(id, key)?, Keys::departed_at(value)?))
         };
         Ok(rows.iter().filter_map(read).collect())
     }

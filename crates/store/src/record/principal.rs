@@ -2,12 +2,12 @@
 
 use super::periods;
 use crate::{
-    Corrupt,
+    Corrupt, Grant, Granted,
     codec::{Reader, put_length, put_number, put_text},
 };
 use bytes::Bytes;
 use tidegate_channels::Periods;
-use tidegate_types::{Channel, PrincipalName, Seq};
+use tidegate_types::{Channel, Principal, PrincipalName, Seq};
 
 const VERSION: u8 = 1;
 
@@ -26,6 +26,21 @@ pub(crate) struct PrincipalRecord {
 }
 
 impl PrincipalRecord {
+    /// What an administrator granted it. Sorted: as channels come before roles, and both are sorted.
+    pub(crate) fn explicit(&self, to: &Principal) -> Vec<Grant> {
+        let channels = self.channels.iter().cloned().map(Granted::Channel);
+        let roles = self.roles.iter().cloned().map(Granted::Role);
+        channels.chain(roles).map(|what| Grant { to: to.clone(), what }).collect()
+    }
+
+    /// Whether an administrator granted it this.
+    pub(crate) fn grants(&self, what: &Granted) -> bool {
+        match what {
+            Granted::Channel(channel) => self.channels.contains(channel),
+            Granted::Role(role) => self.roles.contains(role),
+        }
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         put_number(&mut out, self.seq.get());

@@ -31,6 +31,7 @@ enum Step {
     Crash,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn on its own")]
 #[derive(Clone, Debug)]
 struct WritePlan {
     document: u8,

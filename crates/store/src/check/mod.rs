@@ -3,6 +3,11 @@
 //! For `doctor`, for tests, and for tools that cut the power. A sound database has no [`Inconsistency`], whatever
 //! crashed and whenever; uploads under way are none.
 
+mod access;
+mod inconsistency;
+
+pub use inconsistency::{Counter, Inconsistency};
+
 use crate::{
     AttachmentDigest, Corrupt, Database, Error,
     changes::Change,
@@ -13,107 +18,23 @@ use crate::{
     rows::Rows,
     tickets::Faults,
 };
+use access::{Assignments, Decided};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     ops::Bound,
 };
 use tidegate_kv::Snapshot;
-use tidegate_types::{DocId, Rev, Seq};
+use tidegate_types::{DocId, Seq};
 
 /// Inconsistencies told of.
 const FOUND_MAX: usize = 1_000;
 
-/// Two records that don't agree, or one that can't be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Inconsistency {
-    /// No version of this program wrote a record.
-    #[error("{0}, at key {1:?}")]
-    Unreadable(Corrupt, Bytes),
-    /// A revision stands in a document's tree more than once.
-    #[error("document {0}: revision {1} is in its tree more than once")]
-    RepeatedRevision(DocId, Rev),
-    /// What plain reads are told of a document isn't what its tree says.
-    #[error("document {0}: its head doesn't say what its tree does")]
-    Head(DocId),
-    /// A document's row in the sequence index is missing, or says something else than the document.
-    #[error("document {0}: its row at sequence {1} is missing or differs")]
-    ChangeRow(DocId, Seq),
-    /// A row of the sequence index that isn't a document's latest change.
-    #[error("sequence {1} is not the latest of document {0}")]
-    StrayChange(DocId, Seq),
-    /// A revision's body is missing.
-    #[error("document {0}: the body at sequence {1} is missing")]
-    NoBody(DocId, Seq),
-    /// A body that no revision, or a second one, refers to.
-    #[error("the body at sequence {0} belongs to no revision or to two")]
-    StrayBody(Seq),
-    /// An attachment that bodies refer to hasn't got a record.
-    #[error("attachment {0:?} is missing")]
-    NoAttachment(AttachmentDigest),
-    /// An attachment isn't referred to as often as it says.
-    #[error("attachment {digest:?} says it has {recorded} references and has {counted}")]
-    References {
-        /// The attachment.
-        digest: AttachmentDigest,
-        /// What its record says.
-        recorded: u64,
-        /// How many there are.
-        counted: u64,
-    },
-    /// An attachment's content is missing, cut short, or not what was stored.
-    #[error("the content of attachment {0:?} is missing, cut short or altered")]
-    Content(AttachmentDigest),
-    /// Content that belongs to no attachment and to no upload.
-    #[error("the chunks of blob {0:032x} belong to no attachment")]
-    StrayChunks(u128),
-    /// A row by which a ticket is found is missing, or belongs to none.
-    #[error("the row {0:?} of a ticket is missing or belongs to none")]
-    TicketRow(Bytes),
-    /// A counter isn't what counting comes to.
-    #[error("{counter} is {recorded} and should be {counted}")]
-    Counter {
-        /// Which.
-        counter: Counter,
-        /// What the database says.
-        recorded: u64,
-        /// What counting comes to.
-        counted: u64,
-    },
-}
-
-/// A counter that a database keeps of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counter {
-    /// Of live documents.
-    Documents,
-    /// Of deleted documents.
-    DeletedDocuments,
-    /// The greatest sequence; at least that of the last row of the sequence index.
-    UpdateSeq,
-    /// Bytes of bodies.
-    BodyBytes,
-    /// Bytes of attachments.
-    AttachmentBytes,
-}
-
-impl fmt::Display for Counter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Documents => "the number of documents",
-            Self::DeletedDocuments => "the number of deleted documents",
-            Self::UpdateSeq => "the update sequence",
-            Self::BodyBytes => "the bytes of bodies",
-            Self::AttachmentBytes => "the bytes of attachments",
-        })
-    }
-}
-
 impl Database {
     /// Reads everything there is, as it is at one moment, and tells what doesn't agree: at most the first thousand.
     ///
-    /// Takes as long as reading the whole database, and memory for every document's id and every attachment's digest.
+    /// Takes as long as reading the whole database, and memory for every document's id, every attachment's digest and
+    /// everything that documents grant.
     ///
     /// # Errors
     /// The database is gone, or the storage failed.
@@ -121,6 +42,7 @@ impl Database {
         let snapshot = self.0.snapshot()?;
         let meta = self.0.meta(&snapshot).await?;
         let mut check = Check { snapshot, keys: self.0.keys, tally: Tally::default(), found: Vec::new() };
+        check.assigned_since().await?;
         check.documents().await?;
         check.changes().await?;
         check.bodies().await?;
@@ -128,6 +50,11 @@ impl Database {
         check.contents().await?;
         check.purges().await?;
         check.tickets().await?;
+        check.channel_rows().await?;
+        check.departures().await?;
+        check.expiries().await?;
+        check.grants().await?;
+        check.principals().await?;
         check.counters(&meta);
         Ok(check.found)
     }
@@ -153,6 +80,7 @@ struct Tally {
     bodies: BTreeMap<Seq, DocId>,
     references: BTreeMap<AttachmentDigest, u64>,
     blobs: BTreeMap<u128, Blob>,
+    decided: Decided,
 }
 
 /// Content whose chunks haven't all been met.
@@ -195,6 +123,9 @@ impl Check {
         if row.and_then(|row| ChangeRecord::decode(record.seq, &row).ok()) != change {
             self.report(Inconsistency::ChangeRow(id.clone(), record.seq));
         }
+        if let Some(change) = &change {
+            self.placed(change).await?;
+        }
         let counter = if head.deleted { &mut self.tally.deleted } else { &mut self.tally.live };
         *counter += 1;
         let mut met = BTreeSet::new();
@@ -226,9 +157,11 @@ impl Check {
     }
 
     async fn bodies(&mut self) -> Result<(), Error> {
+        let mut assignments = Assignments::begin(self.keys, &self.snapshot).await?;
         let mut rows = Rows::new(self.keys.bodies());
         while let Some((key, value)) = rows.next(&self.snapshot).await? {
             let seq = self.keys.seq_in(&key).unwrap_or_default();
+            self.meet(Some(seq), &mut assignments).await?;
             if self.tally.bodies.remove(&seq).is_none() {
                 self.report(Inconsistency::StrayBody(seq));
             }
@@ -238,6 +171,7 @@ impl Check {
                 *self.tally.references.entry(attachment.digest).or_default() += 1;
             }
         }
+        self.meet(None, &mut assignments).await?;
         for (seq, id) in std::mem::take(&mut self.tally.bodies) {
             self.report(Inconsistency::NoBody(id, seq));
         }
