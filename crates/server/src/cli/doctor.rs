@@ -119,11 +119,20 @@ fn shown(repair: &Repair) -> Value {
         attachments,
         stray_contents,
         ticket_rows,
+        stray_assignments,
+        channel_rows,
+        stray_channel_rows,
+        departures,
+        expiries,
+        grants,
         counters,
         kept_strays,
     } = *repair;
     json!({
         "heads": heads, "change_rows": change_rows, "stray_changes": stray_changes, "stray_bodies": stray_bodies,
-        "attachments": attachments, "stray_contents": stray_contents, "ticket_rows": ticket_rows, "counters": counters, "kept_strays": kept_strays,
+        "attachments": attachments, "stray_contents": stray_contents, "ticket_rows": ticket_rows,
+        "stray_assignments": stray_assignments, "channel_rows": channel_rows, "stray_channel_rows": stray_channel_rows,
+        "departures": departures, "expiries": expiries, "grants": grants,
+        "counters": counters, "kept_strays": kept_strays,
     })
 }

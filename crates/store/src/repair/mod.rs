@@ -1,9 +1,11 @@
 //! Repairing a database: what follows from the documents is made anew from them.
 //!
 //! Trees and bodies are never changed. Made anew are what plain reads are told of a document, the sequence index, the
-//! references of attachments and the counters; what belongs to nothing is cleared. If something is lost or unreadable
+//! references of attachments, the rows of channels, grants and the counters; what belongs to nothing is cleared. If something is lost or unreadable
 //! that it might belong to (a document, a body), it is kept, for somebody to look at. What can't be repaired is what
 //! [`Database::check`] still finds afterwards.
+
+mod access;
 
 use crate::{
     AttachmentDigest, Database, Error,
@@ -14,6 +16,7 @@ use crate::{
     rows::Rows,
     tickets::Faults,
 };
+use access::Said;
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,6 +45,18 @@ pub struct Repair {
     pub stray_contents: u64,
     /// Rows by which tickets are found that were missing, or belonged to none.
     pub ticket_rows: u64,
+    /// What was decided on revisions that aren't there.
+    pub stray_assignments: u64,
+    /// Rows of channels that were missing or wrong.
+    pub channel_rows: u64,
+    /// Rows of channels that were nobody's.
+    pub stray_channel_rows: u64,
+    /// Departures from channels that were missing or wrong.
+    pub departures: u64,
+    /// Times at which documents expire that were missing, or nobody's.
+    pub expiries: u64,
+    /// Grants that were missing or wrong.
+    pub grants: u64,
     /// Whether counters were wrong.
     pub counters: bool,
     /// Whether something is lost or unreadable, so that nothing was cleared.
@@ -59,13 +74,22 @@ impl Database {
         let (writes, known) = (Vec::new(), Known::default());
         let mut mender =
             Mender { database: self.clone(), snapshot, keys: self.0.keys, writes, known, repair: Repair::default() };
+        mender.assigned_since().await?;
+        mender.orphans().await?;
         mender.documents().await?;
         mender.changes().await?;
         mender.bodies().await?;
         mender.attachments().await?;
         mender.tickets().await?;
+        mender.assignments().await?;
+        mender.departures().await?;
+        mender.channel_rows().await?;
+        mender.expiries().await?;
+        mender.principals().await?;
+        mender.grants(meta.update_seq.max(mender.known.last_seq)).await?;
         mender.counters(&meta).await?;
         mender.flush().await?;
+        mender.repair.kept_strays |= mender.known.said.is_lost;
         Ok(mender.repair)
     }
 }
@@ -99,6 +123,7 @@ struct Known {
     /// Bodies that revisions refer to and that haven't been met.
     bodies: BTreeSet<Seq>,
     references: BTreeMap<AttachmentDigest, u64>,
+    said: Said,
 }
 
 impl Mender {
@@ -151,10 +176,14 @@ impl Mender {
             self.repair.heads += 1;
             self.write(Write::Put(key.to_vec(), bytes)).await?;
         }
-        self.change_row(&change).await
+        if self.change_row(&change).await? {
+            self.place(&change).await?;
+        }
+        Ok(())
     }
 
-    async fn change_row(&mut self, change: &Change) -> Result<(), Error> {
+    /// Whether the document's sequence is its own.
+    async fn change_row(&mut self, change: &Change) -> Result<bool, Error> {
         let key = self.keys.sequence(change.seq);
         let row = self.snapshot.get(&key).await?.and_then(|row| ChangeRecord::decode(change.seq, &row).ok());
         // Two documents under one sequence: the row stays with one of them, and the check goes on naming the other.
@@ -162,11 +191,14 @@ impl Mender {
             Some(row) if row.id != change.id => self.latest(&row.id).await? == Some(change.seq),
             Some(_) | None => false,
         };
-        if is_taken || !self.known.changes.insert(change.seq) || row.as_ref() == Some(change) {
-            return Ok(());
+        if is_taken || !self.known.changes.insert(change.seq) {
+            return Ok(false);
         }
-        self.repair.change_rows += 1;
-        self.write(Write::Put(key, ChangeRecord::encode(change))).await
+        if row.as_ref() != Some(change) {
+            self.repair.change_rows += 1;
+            self.write(Write::Put(key, ChangeRecord::encode(change))).await?;
+        }
+        Ok(true)
     }
 
     /// The sequence of a document's latest change, if there is such a document and it can be read.
@@ -231,6 +263,8 @@ impl Mender {
         self.repair.kept_strays |= !self.known.bodies.is_empty();
         self.repair.stray_bodies = strays.len() as u64;
         for key in strays {
+            let assignment = self.keys.assignment(self.keys.seq_in(&key).unwrap_or_default());
+            self.write(Write::Delete(assignment)).await?;
             self.write(Write::Delete(key.to_vec())).await?;
         }
         Ok(())

@@ -6,7 +6,10 @@ use crate::{
     tickets::ticket,
 };
 use tidegate_kv::{Direction, KeyRange, Kv};
-use tidegate_store::{Counter, Database, Edit, Inconsistency, Repair};
+use tidegate_store::{
+    Assignment, Counter, Database, Documents, Edit, Grant, Granted, Inconsistency, PrincipalWrite, Repair, Store,
+};
+use tidegate_types::{Channel, Principal, Rev};
 
 /// The rows of one kind in the only database. Source: `keys.rs`.
 async fn rows(kv: &Kv, kind: char) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -15,7 +18,8 @@ async fn rows(kv: &Kv, kind: char) -> Vec<(Vec<u8>, Vec<u8>)> {
     rows.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 
-/// What is done to the first row of a kind.
+/// What is done to a row.
+#[derive(Debug)]
 enum Break {
     Delete,
     /// Replaces the value's last byte.
@@ -36,9 +40,58 @@ async fn check_finds(kind: char, how: Break, expected: &[&str], left: &[&str]) {
     write(&db, edit).await.unwrap();
     db.purge(vec![("none".parse().unwrap(), Vec::new())]).await.unwrap();
     db.put_ticket(ticket(1, "ada", 50)).await.unwrap();
-    check(&db).await;
+    check_broken((&store, &db), (kind, 0), how, expected, left).await;
+}
+
+/// As [`check_finds`], in a database with channels; `index` is which of the rows, in the order of their keys.
+async fn check_finds_of_access(kind: char, index: usize, how: Break, expected: &[&str], left: &[&str]) {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let settings = Documents::InChannels.setting().into_iter().collect();
+    let db = store.create_with(&name("db"), 0, settings).await.unwrap();
+    // In `a`, and not in `b` any more.
+    let first = assign(&db, "doc", None, ("a b", 500)).await;
+    assign(&db, "doc", Some(first), ("a", 600)).await;
+    // In `a`, and purged.
+    let purged = assign(&db, "old", None, ("a", 0)).await;
+    db.purge(vec![("old".parse().unwrap(), vec![purged])]).await.unwrap();
+    put_principal(&db, "role:r", "b", "").await;
+    put_principal(&db, "ada", "a", "r").await;
+    check_broken((&store, &db), (kind, index), how, expected, left).await;
+}
+
+fn channels(text: &str) -> Vec<Channel> {
+    text.split_whitespace().map(|channel| channel.parse().unwrap()).collect()
+}
+
+async fn assign(db: &Database, id: &str, parent: Option<Rev>, (places, expires_s): (&str, u64)) -> Rev {
+    let x = Grant { to: "ada".parse().unwrap(), what: Granted::Channel("x".parse().unwrap()) };
+    let assignment = Assignment {
+        channels: channels(places),
+        grants: vec![x],
+        expires_s: Some(expires_s).filter(|at| *at > 0),
+        judged_by: db.rules_version(),
+    };
+    write(db, Edit { assignment: Some(assignment), ..edit(id, parent, "\"v\":1") }).await.unwrap().rev
+}
+
+async fn put_principal(db: &Database, principal: &str, granted: &str, role: &str) {
+    let roles = role.split_whitespace().map(|role| role.parse().unwrap()).collect();
+    let write = PrincipalWrite { channels: channels(granted), roles, ..PrincipalWrite::default() };
+    db.put_principal(principal.parse::<Principal>().unwrap(), write).await.unwrap();
+}
+
+async fn check_broken(
+    (store, db): (&Store, &Database),
+    (kind, index): (char, usize),
+    how: Break,
+    expected: &[&str],
+    left: &[&str],
+) {
+    check(db).await;
     let kv = store.storage();
-    let (mut key, mut value) = rows(kv, kind).await.swap_remove(0);
+    let (mut key, mut value) = rows(kv, kind).await.swap_remove(index);
+    let case = format!("{kind} {index} {how:?}");
     let mut transaction = kv.begin(b"test").await.unwrap();
     match how {
         Break::Delete => transaction.delete(key),
@@ -53,12 +106,12 @@ async fn check_finds(kind: char, how: Break, expected: &[&str], left: &[&str]) {
         Break::Garble => transaction.put(key, b"\xff".to_vec()),
     }
     transaction.commit().await.unwrap();
-    assert_eq!(found(&db).await, expected, "{kind}");
+    assert_eq!(found(db).await, expected, "{case}");
     let documents = rows(kv, 'd').await;
     let repair = db.repair().await.unwrap();
-    assert_eq!(found(&db).await, left, "{kind}: {repair:?}");
+    assert_eq!(found(db).await, left, "{case}: {repair:?}");
     let again = db.repair().await.unwrap();
-    assert_eq!(again, Repair { kept_strays: repair.kept_strays, ..Repair::default() }, "{kind}");
+    assert_eq!(again, Repair { kept_strays: repair.kept_strays, ..Repair::default() }, "{case}");
     let trees = |rows: Vec<(Vec<u8>, Vec<u8>)>| rows.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
     assert_eq!(trees(rows(kv, 'd').await), trees(documents));
 }
@@ -142,4 +195,57 @@ async fn tickets_and_their_rows_must_agree() {
     check_finds('t', Break::Delete, &["ticket row"], &[]).await;
     check_finds('t', Break::Garble, &["unreadable", "ticket row"], &["unreadable", "ticket row"]).await;
     check_finds('t', Break::Duplicate, &["ticket row"], &[]).await;
+}
+
+#[tokio::test]
+async fn what_was_decided_must_be_there() {
+    let lost = &["no assignment", "stray channel row", "expiry", "granting documents"];
+    check_finds_of_access('q', 1, Break::Delete, lost, lost).await;
+    let unreadable = &["unreadable", "stray channel row", "expiry", "granting documents"];
+    check_finds_of_access('q', 1, Break::Garble, unreadable, unreadable).await;
+    check_finds_of_access('q', 0, Break::Delete, &["no assignment"], &["no assignment"]).await;
+    check_finds_of_access('q', 0, Break::Duplicate, &["stray assignment"], &[]).await;
+    check_finds_of_access('b', 0, Break::Duplicate, &["no assignment", "stray body", "body bytes"], &[]).await;
+}
+
+/// The rows are: a purged document in `*`, one in `a`, the purged one in `a`, and one that left `b`.
+#[tokio::test]
+async fn channels_and_documents_must_agree() {
+    check_finds_of_access('k', 1, Break::Delete, &["channel row"], &[]).await;
+    check_finds_of_access('k', 1, Break::Garble, &["channel row", "unreadable"], &[]).await;
+    check_finds_of_access('k', 1, Break::Alter(0), &["channel row"], &[]).await;
+    check_finds_of_access('k', 1, Break::Duplicate, &["stray channel row", "update seq"], &[]).await;
+    for index in [0, 2, 3] {
+        check_finds_of_access('k', index, Break::Delete, &["departure"], &[]).await;
+        check_finds_of_access('k', index, Break::Garble, &["unreadable", "departure"], &[]).await;
+        check_finds_of_access('k', index, Break::Duplicate, &["departure", "update seq"], &[]).await;
+    }
+    for index in [0, 1, 2] {
+        check_finds_of_access('x', index, Break::Delete, &["departure"], &[]).await;
+        check_finds_of_access('x', index, Break::Garble, &["departure", "unreadable"], &[]).await;
+        check_finds_of_access('x', index, Break::Alter(9), &["departure"], &[]).await;
+        check_finds_of_access('x', index, Break::Duplicate, &["departure"], &[]).await;
+    }
+    check_finds_of_access('e', 0, Break::Delete, &["expiry"], &[]).await;
+    check_finds_of_access('e', 0, Break::Duplicate, &["expiry"], &[]).await;
+}
+
+/// The grants are: `b` to the role, `a` to the user, `x` to it by a document, the role to it. The role comes before the
+/// user.
+#[tokio::test]
+async fn grants_documents_and_principals_must_agree() {
+    for index in [0, 1, 3] {
+        check_finds_of_access('g', index, Break::Delete, &["explicit grant"], &[]).await;
+        check_finds_of_access('g', index, Break::Garble, &["unreadable", "explicit grant"], &[]).await;
+        check_finds_of_access('g', index, Break::Alter(9), &["grant periods"], &[]).await;
+        check_finds_of_access('g', index, Break::Duplicate, &["explicit grant"], &[]).await;
+        check_finds_of_access('r', index / 2, Break::Delete, &["explicit grant"], &[]).await;
+        check_finds_of_access('r', index / 2, Break::Duplicate, &["explicit grant"], &[]).await;
+    }
+    check_finds_of_access('g', 2, Break::Delete, &["granting documents"], &[]).await;
+    check_finds_of_access('g', 2, Break::Garble, &["unreadable", "granting documents"], &[]).await;
+    check_finds_of_access('g', 2, Break::Alter(9), &["grant periods"], &[]).await;
+    check_finds_of_access('g', 2, Break::Duplicate, &["granting documents"], &[]).await;
+    let unreadable = &["explicit grant", "unreadable"];
+    check_finds_of_access('r', 1, Break::Garble, unreadable, unreadable).await;
 }
