@@ -11,6 +11,7 @@ use crate::{
     resync::Resyncs,
     rules::{self, Rules},
     scripts::Scripts,
+    tombstones,
 };
 use std::{
     collections::HashMap,
@@ -137,7 +138,8 @@ impl Engine {
         let (inner, news) = (Arc::downgrade(&self.inner), Arc::clone(self.inner.store.news()));
         let stop = self.inner.stop_token();
         drop(self.inner.tasks.spawn(global_changes::run(inner, news, stop.clone())));
-        drop(self.inner.tasks.spawn(expiry::run(Arc::downgrade(&self.inner), stop)));
+        drop(self.inner.tasks.spawn(expiry::run(Arc::downgrade(&self.inner), stop.clone())));
+        drop(self.inner.tasks.spawn(tombstones::run(Arc::downgrade(&self.inner), stop)));
     }
 
     /// What time it is.

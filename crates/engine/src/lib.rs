@@ -35,6 +35,7 @@ mod scripts;
 mod sight;
 mod sync;
 mod told;
+mod tombstones;
 mod users;
 mod validators;
 mod write;
@@ -69,8 +70,8 @@ pub use tidegate_kv::{Health, Stats};
 pub use tidegate_script::{Error as ScriptError, Pool, Program};
 pub use tidegate_store::{
     Attachment, AttachmentDigest, Backup, BackupHead, BackupSummary, Change, Compaction, Damage, DatabaseInfo, Decoder,
-    DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Inconsistency, Item, LocalDocument, Order, PurgeRecord,
-    Purged, Repair, RestoreError, Usage, Written, restore,
+    DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Inconsistency, Item, LocalDocument,
+    Order, PurgeRecord, Purged, Repair, RestoreError, Usage, Written, restore,
 };
 pub use told::{ChannelFeed, Interest, News, Told};
 pub use write::{AttachmentContent, AttachmentWrite, Placement, Write};

@@ -5,7 +5,7 @@ use crate::{
     config::{DefaultSecurity, Live},
     partition, principals,
     sight::Existence,
-    sync,
+    sync, tombstones,
     validators::{self, Validator},
 };
 use bytes::Bytes;
@@ -36,6 +36,8 @@ pub(crate) struct Rules {
     pub(crate) existence: Existence,
     /// Whether it is in use.
     pub(crate) service: Service,
+    /// After how long tombstones are forgotten, in seconds, if they are.
+    pub(crate) tombstone_lifetime_s: Option<u64>,
     /// What judges edits.
     pub(crate) validators: Vec<Validator>,
 }
@@ -96,7 +98,21 @@ impl Rules {
             Some(text) if text == HIDDEN => Existence::Hidden,
             Some(_) | None => Existence::Told,
         };
-        Ok(Self { version, live, security, layout, purpose, logins, sync, existence, service, validators })
+        let tombstone_lifetime_s = tombstones::load(store).await?;
+        let rules = Self {
+            version,
+            live,
+            security,
+            layout,
+            purpose,
+            logins,
+            sync,
+            existence,
+            service,
+            tombstone_lifetime_s,
+            validators,
+        };
+        Ok(rules)
     }
 
     /// Whether nothing has changed since these were read.
