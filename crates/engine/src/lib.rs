@@ -36,6 +36,7 @@ mod sight;
 mod sync;
 mod told;
 mod tombstones;
+mod trial;
 mod users;
 mod validators;
 mod write;
@@ -67,11 +68,14 @@ pub use sight::{Existence, Shown};
 pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx, UserName, oidc, principal};
 pub use tidegate_channels::{Position, PositionError};
 pub use tidegate_kv::{Health, Stats};
-pub use tidegate_script::{Error as ScriptError, Pool, Program};
+pub use tidegate_script::{
+    Error as ScriptError, Expiry, Grantee, LogLevel, LogLine, Place, Pool, Program, Rejection, SyncCaller, SyncUser,
+};
 pub use tidegate_store::{
     Attachment, AttachmentDigest, Backup, BackupHead, BackupSummary, Change, Compaction, Damage, DatabaseInfo, Decoder,
-    DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Inconsistency, Item, LocalDocument,
+    DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Grant, Granted, Inconsistency, Item, LocalDocument,
     Order, PurgeRecord, Purged, Repair, RestoreError, Usage, Written, restore,
 };
 pub use told::{ChannelFeed, Interest, News, Told};
+pub use trial::{DryRun, DryRunProgress, DryRunReport, Flow, Moved, Trial, TrialException, TrialInput, UserShift};
 pub use write::{AttachmentContent, AttachmentWrite, Placement, Write};

@@ -5,7 +5,7 @@
 use crate::{
     Database, Engine, Error,
     sight::Reach,
-    validators::{Ancestry, text_of_new, text_of_old},
+    validators::{Ancestry, text_of_new, text_of_old, text_of_parent},
 };
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -119,11 +119,7 @@ impl Engine {
         let Some(document) = text_of_old(reader, id, (tree, &leaf.rev)).await? else {
             return Ok(Err("the document's body is missing".to_owned()));
         };
-        let parent = tree.path(&leaf.rev).into_iter().skip(1).find(|node| node.body.stored().is_some());
-        let old_document = match parent {
-            Some(parent) => text_of_old(reader, id, (tree, &parent.rev)).await?,
-            None => None,
-        };
+        let old_document = text_of_parent(reader, id, (tree, &leaf.rev)).await?;
         self.say(program, SyncInput { document, old_document, meta: None, caller: SyncCaller::Unrestricted }).await
     }
 

@@ -166,6 +166,19 @@ pub(crate) async fn text_of_old(
     Ok(Some(out.into()))
 }
 
+/// The nearest ancestor of a revision that can be read.
+pub(crate) async fn text_of_parent(
+    reader: &Reader,
+    id: &DocId,
+    (tree, rev): (&Tree, &Rev),
+) -> Result<Option<Bytes>, Error> {
+    let parent = tree.path(rev).into_iter().skip(1).find(|node| node.body.stored().is_some());
+    match parent {
+        Some(parent) => text_of_old(reader, id, (tree, &parent.rev)).await,
+        None => Ok(None),
+    }
+}
+
 pub(crate) fn text_of_new(edit: &Edit, path: &[Rev]) -> Bytes {
     let mut out = head(&edit.id, path, edit.deleted);
     let generation = match &edit.history {

@@ -32,7 +32,7 @@ pub struct Assignment {
 
 impl Assignment {
     /// The channels and the grants, sorted, each once. Every document is in `*`, of which nothing is said.
-    pub(crate) fn in_order(&self) -> (Vec<Channel>, Vec<Grant>) {
+    pub fn in_order(&self) -> (Vec<Channel>, Vec<Grant>) {
         let (mut channels, mut grants) = (self.channels.clone(), self.grants.clone());
         channels.retain(|channel| !channel.is_all());
         channels.sort_unstable();

@@ -75,14 +75,20 @@ impl Database {
     /// failed.
     pub async fn start_resync(&self, from: ResyncFrom) -> Result<ResyncStatus, Error> {
         self.renewed().await?.check_admin()?;
-        if !self.store.has_channels() {
-            let reason = "The documents of this database are not in channels.";
-            return Err(tidegate_access::Error::BadRequest(reason.into()).into());
-        }
+        self.check_channels()?;
         let latest = Progress::load(&self.store).await?;
         let latest = latest.filter(|latest| from == ResyncFrom::Where && latest.state.is_resumable());
         let progress = latest.unwrap_or_else(|| Progress::new(self.engine.inner.now_s()));
         self.engine.begin_resync(&self.store, progress).await
+    }
+
+    /// Checks that its documents are in channels.
+    pub(crate) fn check_channels(&self) -> Result<(), Error> {
+        if self.store.has_channels() {
+            return Ok(());
+        }
+        let reason = "The documents of this database are not in channels.";
+        Err(tidegate_access::Error::BadRequest(reason.into()).into())
     }
 
     /// Has the resync that is under way stop after the documents it is at, and tells how it stands; `None` if there never
