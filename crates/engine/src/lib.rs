@@ -16,6 +16,7 @@ mod document;
 mod engine;
 mod error;
 mod expiry;
+mod explain;
 mod feed;
 #[cfg(test)]
 mod fixture;
@@ -52,6 +53,7 @@ pub use database::{Database, DocumentList, PurgeList, RevsDiff};
 pub use document::{Availability, Detail, Document, History, OpenRev, OpenRevs, Which};
 pub use engine::{Engine, Identity, Layout, Options, Party};
 pub use error::{Absence, Error};
+pub use explain::{DocumentPlace, Explanation, GrantingDocuments, Sees, Source, UserPlace, Way};
 pub use feed::Feed;
 pub use limits::Limits;
 pub use logins::{Credentials, Hashings, Login, LoginForm};
