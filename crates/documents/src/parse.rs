@@ -20,6 +20,8 @@ pub enum Use {
     Meaning,
     /// It belongs to the body.
     Body,
+    /// `_exp`: it says when the document expires.
+    Expiry,
     /// Nothing.
     Nothing,
 }
@@ -40,6 +42,8 @@ pub struct ParsedDocument {
     pub canonical: Bytes,
     /// What it says of its attachments.
     pub attachments: Vec<ParsedAttachment>,
+    /// When it says that it expires: a number or a date.
+    pub expiry: Option<String>,
 }
 
 /// What the `_` members say.
@@ -50,6 +54,7 @@ struct Special<'d> {
     revisions: Vec<Rev>,
     deleted: bool,
     attachments: Vec<ParsedAttachment>,
+    expiry: Option<String>,
     /// Those that belong to the body.
     kept: Vec<(&'d str, &'d [u8])>,
 }
@@ -72,7 +77,7 @@ pub fn from_scanned(text: &Bytes, document: Scanned<'_>, rules: Rules) -> Result
         special.take(name, value, rules(name, value)?)?;
     }
     let canonical = special.canonical(&document)?;
-    let Special { id, rev, revisions, deleted, attachments, kept } = special;
+    let Special { id, rev, revisions, deleted, attachments, expiry, kept } = special;
     let members = if kept.is_empty() { None } else { Some(with_kept(&document.members, &kept)) };
     let members = match (members, document.members) {
         (Some(members), _) | (None, Cow::Owned(members)) => members.into(),
@@ -80,7 +85,7 @@ pub fn from_scanned(text: &Bytes, document: Scanned<'_>, rules: Rules) -> Result
     };
     let canonical = canonical.unwrap_or(document.canonical).into();
     let revs = if revisions.is_empty() { rev.into_iter().collect() } else { revisions };
-    Ok(ParsedDocument { id, revs, deleted, members, canonical, attachments })
+    Ok(ParsedDocument { id, revs, deleted, members, canonical, attachments, expiry })
 }
 
 /// A stored revision as if a client had sent it, without id, history and attachments: for edits of less than all of it.
@@ -144,6 +149,14 @@ impl<'d> Special<'d> {
             Use::Meaning => self.interpret(name, value),
             Use::Body => {
                 self.kept.push((name, value));
+                Ok(())
+            }
+            Use::Expiry => {
+                let text = match read_string(value) {
+                    Some(text) => Some(text.into_owned()),
+                    None => str::from_utf8(value).ok().map(str::to_owned),
+                };
+                self.expiry = text.filter(|text| text != "null");
                 Ok(())
             }
             Use::Nothing => Ok(()),

@@ -79,5 +79,8 @@ pub use tidegate_store::{
     Order, PurgeRecord, Purged, Repair, RestoreError, Usage, Written, restore,
 };
 pub use told::{ChannelFeed, Interest, News, Told};
-pub use trial::{DryRun, DryRunProgress, DryRunReport, Flow, Moved, Trial, TrialException, TrialInput, UserShift};
+pub use trial::{
+    DryRun, DryRunProgress, DryRunReport, Flow, Moved, Trial, TrialException, TrialInput, UserShift,
+    check_sync_function,
+};
 pub use write::{AttachmentContent, AttachmentWrite, Placement, Write};

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
+use std::time::Duration;
 use tidegate_engine::{
     Database, Existence, Service, WriteMode,
     principal::{Body as PrincipalBody, Error as PrincipalError},
@@ -82,6 +83,7 @@ const KEYS: &[&str] = &[
     "store_legacy_revtree_data",
     "suspendable",
     "sync",
+    "tombstone_lifetime_days",
     "unsupported",
     "updated_at",
     "use_views",
@@ -194,6 +196,12 @@ async fn apply(db: &Database, config: &Map<String, Value>, left: Left) -> Result
     if is_touched("hide_existence") {
         let hides = config.get("hide_existence").and_then(Value::as_bool).unwrap_or_default();
         db.set_existence(if hides { Existence::Hidden } else { Existence::Told }).await?;
+    }
+    if is_touched("tombstone_lifetime_days") {
+        let days = config.get("tombstone_lifetime_days").filter(|days| !days.is_null());
+        let days = days.map(|days| days.as_u64().ok_or_else(|| wrong("tombstone_lifetime_days", "a number of days")));
+        let days = days.transpose()?.filter(|days| *days > 0);
+        db.set_tombstone_lifetime(days.map(|days| Duration::from_secs(days.saturating_mul(86_400)))).await?;
     }
     if is_touched("offline") {
         let is_offline = config.get("offline").and_then(Value::as_bool).unwrap_or_default();

@@ -5,11 +5,11 @@ use crate::{
     context::{Answer, Context},
     database, design, document,
     error::Error,
-    figures, list, local, oidc, principals, revisions,
+    explain, figures, list, local, oidc, principals, resync, revisions,
     route::{DatabaseRoute, Keyspace, ServerRoute},
     server,
     service::{Port, challenged},
-    session, upkeep,
+    session, trial, upkeep,
 };
 use hyper::body::Incoming;
 use tidegate_engine::Database;
@@ -96,7 +96,10 @@ async fn answer_upkeep(cx: &Context, db: &Database, route: (&DatabaseRoute, &str
         (R::ImportFilter, _) => Box::pin(config::import_filter(cx, db, body)).await,
         (R::Online, _) => Box::pin(upkeep::online(cx, db, body)).await,
         (R::Offline, _) => Box::pin(upkeep::offline(db)).await,
-        (R::Resync, _) => upkeep::resync(db),
+        (R::Resync, _) => Box::pin(resync::resync(cx, db, body)).await,
+        (R::Trial, _) => Box::pin(trial::post(cx, db, body)).await,
+        (R::DryRun, _) => Box::pin(trial::dry_run(cx, db, body)).await,
+        (R::Explain, _) => Box::pin(explain::get(cx, db)).await,
         (R::Compact, _) => Box::pin(upkeep::compact(cx, db)).await,
         (R::Repair, _) => upkeep::repair(),
         _ => answer_principals(cx, db, route, body).await,

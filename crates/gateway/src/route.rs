@@ -75,6 +75,10 @@ pub(crate) enum DatabaseRoute {
     Online,
     Offline,
     Resync,
+    /// Trying a sync function out: on one document, and on all.
+    Trial,
+    DryRun,
+    Explain,
     Compact,
     Flush,
     Repair,
@@ -203,6 +207,9 @@ fn plain_special(name: &str) -> Option<DatabaseRoute> {
         "_online" => R::Online,
         "_offline" => R::Offline,
         "_resync" => R::Resync,
+        "_sync" => R::Trial,
+        "_dry_run" => R::DryRun,
+        "_explain" => R::Explain,
         "_compact" => R::Compact,
         "_flush" => R::Flush,
         "_repair" => R::Repair,
@@ -286,6 +293,8 @@ impl DatabaseRoute {
             | Self::Offline
             | Self::Flush
             | Self::Repair
+            | Self::Trial
+            | Self::DryRun
             | Self::Purge => POST,
             Self::Session => GET_POST,
             Self::Document(_)
@@ -296,7 +305,9 @@ impl DatabaseRoute {
             | Self::ImportFilter
             | Self::User(_)
             | Self::Role(_) => GET_PUT_DELETE,
-            Self::View(..) | Self::Raw(_) | Self::RevTree(_) | Self::DumpChannel(_) | Self::Oidc(_) => GET,
+            Self::Explain | Self::View(..) | Self::Raw(_) | Self::RevTree(_) | Self::DumpChannel(_) | Self::Oidc(_) => {
+                GET
+            }
             Self::Config => GET_PUT_POST,
             Self::UserSessions(_) | Self::UserSession(..) => DELETE,
             Self::SessionOf(_) => &["GET", "HEAD", "DELETE"],
@@ -339,6 +350,9 @@ impl DatabaseRoute {
             | Self::Online
             | Self::Offline
             | Self::Resync
+            | Self::Trial
+            | Self::DryRun
+            | Self::Explain
             | Self::Compact
             | Self::Repair
             | Self::Later => false,
@@ -368,6 +382,9 @@ impl DatabaseRoute {
             | Self::Online
             | Self::Offline
             | Self::Resync
+            | Self::Trial
+            | Self::DryRun
+            | Self::Explain
             | Self::Compact
             | Self::Flush
             | Self::Repair

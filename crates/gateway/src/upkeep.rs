@@ -8,6 +8,7 @@ use http::StatusCode;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tidegate_documents::to_its_end;
 use tidegate_engine::{Database, Service};
 use tidegate_http::respond;
 
@@ -61,19 +62,9 @@ pub(crate) async fn offline(db: &Database) -> Answer {
     Ok(respond::empty(StatusCode::OK))
 }
 
-/// Has every document decided on again; only while the database isn't in use. To come.
-pub(crate) fn resync(db: &Database) -> Answer {
-    match db.service() {
-        Service::Offline => Err(Error::not_implemented()),
-        Service::Online => {
-            let reason = "Database must be _offline before calling _resync, current state: Online";
-            Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, reason))
-        }
-    }
-}
-
-/// Lets go of the bodies of revisions that were edited since, and how far that is.
+/// Lets go of the bodies of revisions that were edited since, in the background, and of tombstones that are old enough.
 pub(crate) async fn compact(cx: &Context, db: &Database) -> Answer {
+    let mut purged = 0;
     if cx.request.method == http::Method::POST {
         if cx.query()?.get("action") == Some("stop") {
             return Err(Error::bad_request("a compaction can't be stopped"));
@@ -82,9 +73,12 @@ pub(crate) async fn compact(cx: &Context, db: &Database) -> Answer {
             return Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "Process already running"));
         }
         db.compact()?;
+        let db = db.clone();
+        let forgotten = async move { Ok::<_, Error>(db.compact_tombstones().await?) };
+        purged = to_its_end(&cx.tasks, forgotten).await?;
     }
     let status = if db.info().await?.compacting { "running" } else { "completed" };
-    let body = json!({ "status": status, "start_time": "", "last_error": "", "docs_purged": "0" });
+    let body = json!({ "status": status, "start_time": "", "last_error": "", "docs_purged": purged.to_string() });
     Ok(json_value(StatusCode::OK, &body))
 }
 

@@ -141,6 +141,14 @@ impl Engine {
 }
 
 impl Database {
+    /// When a document expires of which this is said now: see [`Engine::expiry`].
+    ///
+    /// # Errors
+    /// [`Error::Access`] for what is no time.
+    pub fn parse_expiry(&self, text: &str) -> Result<Option<u64>, Error> {
+        self.engine.expiry(text)
+    }
+
     /// When a document expires, in seconds since 1970, if it does.
     ///
     /// # Errors

@@ -125,6 +125,14 @@ impl Engine {
     }
 }
 
+/// Whether a text is a sync function: compiled on this thread, and thrown away.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_sync_function(source: &str) -> Result<(), ScriptError> {
+    Program::sync("check", source).check(tidegate_script::Limits::default())
+}
+
 /// A document's winner as a function gets it, and the revision that it replaced.
 pub(crate) async fn stored(reader: &Reader, id: &DocId) -> Result<Option<(Bytes, Option<Bytes>)>, Error> {
     let Some(state) = reader.document(id).await? else { return Ok(None) };

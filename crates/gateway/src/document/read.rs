@@ -2,7 +2,7 @@
 
 use super::{
     render::{self, Options},
-    request::{ReadRequest, Wanted},
+    request::{ReadRequest, Wanted, is_true},
 };
 use crate::{
     context::{Answer, Context, json},
@@ -10,7 +10,7 @@ use crate::{
 };
 use http::{HeaderValue, Response, StatusCode, header};
 use tidegate_documents::{Attachments, Pieces, Related, new_boundary};
-use tidegate_engine::{Absence, Database, Document, OpenRev, OpenRevs};
+use tidegate_engine::{Absence, Database, Document, OpenRev, OpenRevs, Shown};
 use tidegate_http::{
     Body,
     conditional::{Condition, ETag},
@@ -26,13 +26,16 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 pub(super) const ERROR_TYPE: &str = "application/json; error=\"true\"";
 
 pub(crate) async fn get(cx: &Context, db: &Database, id: &DocId) -> Answer {
-    let request = ReadRequest::parse(cx)?;
+    let mut request = ReadRequest::parse(cx)?;
     if let Some(which) = &request.open_revs {
         return open_revs(cx, db, id, (which, &request.options)).await;
     }
     let which = request.which.which(db, id).await?;
     let which = which.ok_or(tidegate_engine::Error::NotFound(Absence::Missing))?;
     let document = db.get(id, &which, request.options.detail()).await?;
+    if is_true(&cx.query()?, "show_exp") && document.shown == Shown::Whole {
+        request.options.expires_s = db.expires_s(id).await?;
+    }
     let etag = ETag::strong(match &request.which {
         Wanted::Winner | Wanted::Rev(_) => document.rev.to_string(),
         Wanted::Version(version) => version.clone(),

@@ -3,7 +3,7 @@
 //! Source: `spec/gateway.md` 2.3.
 
 use super::version::version_of;
-use crate::{context::Context, service::Profile};
+use crate::{context::Context, service::Profile, session::rfc3339};
 use std::{borrow::Cow, io::Write as _};
 use tidegate_documents::{Attachments, Form, Pieces, digest_text, sent_above};
 use tidegate_engine::{Attachment, Database, Detail, Document, Encoding, Shown};
@@ -19,6 +19,8 @@ pub(crate) struct Options {
     /// Its history, as far as this.
     pub(crate) history: Option<HistoryWanted>,
     pub(crate) version: Version,
+    /// When the document expires, in seconds since 1970, where that is to be told.
+    pub(crate) expires_s: Option<u64>,
 }
 
 /// How much of a history is told.
@@ -118,6 +120,9 @@ fn members<'d>(document: &'d Document, options: &Options, version: Option<String
     }
     if document.deleted {
         made("_deleted", Value::Made("true".to_owned()));
+    }
+    if let Some(expires_s) = options.expires_s {
+        made("_exp", Value::Made(format!("\"{}\"", rfc3339(expires_s))));
     }
     if document.shown == Shown::Stub {
         made("_removed", Value::Made("true".to_owned()));

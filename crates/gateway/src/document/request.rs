@@ -74,7 +74,7 @@ pub(super) fn options(cx: &Context, query: &Query<'_>) -> Result<Options, Error>
     let from = query.get("revs_from").map(revs).transpose()?.unwrap_or_default();
     let history = is_true(query, "revs").then(|| HistoryWanted { limit: limit.unwrap_or(usize::MAX), from });
     let version = if is_true(query, "show_cv") { Version::Told } else { Version::of(cx) };
-    Ok(Options { attachments, atts_since, history, version })
+    Ok(Options { attachments, atts_since, history, version, expires_s: None })
 }
 
 pub(super) fn is_true(query: &Query<'_>, parameter: &str) -> bool {

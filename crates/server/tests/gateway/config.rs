@@ -43,7 +43,6 @@ fn the_sync_function_by_itself() {
 #[test]
 fn out_of_use() {
     let mut t = with_database("4");
-    t.post("/db/_resync", "");
     t.post("/db/_offline", "");
     t.get("/db/");
     t.get("/db/a");

@@ -3,6 +3,7 @@
 mod config;
 mod documents;
 mod feeds;
+mod trials;
 mod users;
 
 use crate::transcript::Transcript;
