@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! Commands on a running server speak to its CouchDB listener (`client`), as anybody could; those on a data folder open
-//! the storage themselves. A result goes to the standard output, as text or, with `--json`, as one value a line.
+//! Commands on a running server speak to its CouchDB listener (`client`), as anybody could, or for what CouchDB hasn't to
+//! the admin listener of Sync Gateway's protocol; those on a data folder open the storage themselves. A result goes to the standard output, as text or, with `--json`, as one value a line.
 //! Exit codes: [`Ending`].
 
 mod backup;
@@ -11,12 +11,16 @@ mod couchdb;
 mod db;
 mod doc;
 mod doctor;
+mod explain;
 mod export;
 mod import;
 mod output;
 mod pages;
 mod password;
+mod principal;
 mod pull;
+mod role;
+mod sync;
 mod user;
 
 use crate::{
@@ -97,6 +101,12 @@ enum Command {
     User(user::User),
     /// Administrators, who may do everything.
     Admin(user::Admin),
+    /// Roles of a database whose documents are in channels.
+    Role(role::Role),
+    /// The function that decides on documents' channels: check it, try it out, set it.
+    Sync(sync::Sync),
+    /// Why a user sees a document, or doesn't.
+    Explain(explain::Explain),
     /// Write a database as lines of JSON.
     Export(export::Export),
     /// Bring in documents: from a CouchDB server, or from lines of JSON.
@@ -171,6 +181,9 @@ impl Command {
             Self::Changes(changes) => wait_for(changes.run(out)).map(well),
             Self::User(user) => wait_for(user.run(out)).map(well),
             Self::Admin(admin) => wait_for(admin.run(out)).map(well),
+            Self::Role(role) => wait_for(role.run(out)).map(well),
+            Self::Sync(sync) => wait_for(sync.run(out)).map(well),
+            Self::Explain(explain) => wait_for(explain.run(out)).map(well),
             Self::Export(export) => wait_for(export.run(out)).map(well),
             Self::Import(import) => wait_for(import.run(out)),
             Self::Backup(backup) => wait_for(backup.run(out)),

@@ -39,6 +39,27 @@ impl Remote {
     }
 }
 
+/// Which server, by its listener for administrators of databases in channels.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AdminPort {
+    /// The server's admin listener of Sync Gateway's protocol, with name and password if it asks for them
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "TIDEGATE_ADMIN_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:4985"
+    )]
+    admin_url: String,
+}
+
+impl AdminPort {
+    pub(crate) fn client(&self) -> Result<Client> {
+        Client::new(&self.admin_url)
+    }
+}
+
 /// A server, and who asks it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
@@ -134,6 +155,17 @@ impl Client {
         self.call(Method::DELETE, path, None).await
     }
 
+    /// As [`Self::put`], where there is no answer but that it was done.
+    pub(crate) async fn put_only(&self, path: &str, body: &Value) -> Result<()> {
+        let request = self.request(Method::PUT, path).header("content-type", "application/json");
+        self.send(request.body(body.to_string())).await.map(drop)
+    }
+
+    /// As [`Self::delete`], where there is no answer but that it was done.
+    pub(crate) async fn delete_only(&self, path: &str) -> Result<()> {
+        self.send(self.request(Method::DELETE, path)).await.map(drop)
+    }
+
     /// As [`Self::get`]; `None` if there is no such thing.
     pub(crate) async fn find(&self, path: &str) -> Result<Option<Value>> {
         match self.get(path).await {
@@ -166,6 +198,9 @@ fn advice(status: StatusCode, reason: &str) -> &'static str {
         (401, _) => "\n  Give a name and a password: --url http://NAME:PASSWORD@HOST:PORT, or TIDEGATE_URL",
         (403, _) => "\n  Ask as an administrator, or as a member of the database",
         (404, "Database does not exist.") => "\n  `tidegate db list` shows the databases there are",
+        (404, reason) if reason.starts_with("no such database") => {
+            "\n  `tidegate db list` shows the databases there are"
+        }
         (404, _) => "\n  `tidegate doc list DB` shows the documents there are",
         (409, _) => "\n  It was changed meanwhile: read it again (`tidegate doc get`) and give its current _rev",
         (412, _) => "\n  Choose another name, or delete what is there first",

@@ -1,11 +1,12 @@
 //! `tidegate db`: databases of a running server.
 
 use super::{
-    client::{Client, Remote, db_name, db_path},
+    client::{AdminPort, Client, Remote, db_name, db_path},
     output::{Output, bytes, columns, count},
+    sync,
 };
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::{io::Read, time::Duration};
 use tidegate_types::DbName;
@@ -27,10 +28,7 @@ enum Command {
     /// The databases, with their sizes.
     List,
     /// Make a database.
-    Create {
-        #[arg(value_parser = db_name)]
-        db: DbName,
-    },
+    Create(Create),
     /// Delete a database with all it holds.
     #[command(after_help = "Examples:\n  tidegate db delete notes --yes")]
     Delete(Delete),
@@ -43,6 +41,31 @@ enum Command {
     Security(Security),
     /// Free the space of superseded revisions.
     Compact(Compact),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tidegate db create notes\n  \
+                        tidegate db create clinic --access channels --sync sync.js")]
+struct Create {
+    #[command(flatten)]
+    port: AdminPort,
+    #[arg(value_parser = db_name)]
+    db: DbName,
+    /// What access to its documents goes by.
+    #[arg(long, value_enum, default_value_t = Access::Database)]
+    access: Access,
+    /// The file with the function that decides on the documents' channels.
+    #[arg(long, value_name = "FILE")]
+    sync: Option<String>,
+}
+
+/// What access to documents goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Access {
+    /// By the database: who may use it sees all of them.
+    Database,
+    /// By the channels they are in, which users of the database have.
+    Channels,
 }
 
 #[derive(Debug, Args)]
@@ -93,10 +116,7 @@ impl Db {
         let client = self.remote.client()?;
         match self.command {
             Command::List => list(&client, out).await,
-            Command::Create { db } => {
-                client.put(&db_path(&db), &json!({})).await?;
-                out.row(&json!({ "ok": true, "db": db.as_str() }), &format!("made {db}"))
-            }
+            Command::Create(create) => create.run(&client, out).await,
             Command::Delete(delete) => delete.run(&client, out).await,
             Command::Info { db } => {
                 let info = client.get(&db_path(&db)).await?;
@@ -124,6 +144,31 @@ async fn list(client: &Client, out: Output) -> Result<()> {
         out.row(value, &text)?;
     }
     Ok(())
+}
+
+impl Create {
+    async fn run(self, client: &Client, out: Output) -> Result<()> {
+        let Self { port, db, access, sync } = self;
+        let source = sync.as_deref().map(|file| checked(file, access)).transpose()?;
+        match access {
+            Access::Database => drop(client.put(&db_path(&db), &json!({})).await?),
+            Access::Channels => {
+                let config = source.map_or_else(|| json!({}), |source| json!({ "sync": source }));
+                port.client()?.put_only(&format!("{}/", db_path(&db)), &config).await?;
+            }
+        }
+        out.row(&json!({ "ok": true, "db": db.as_str() }), &format!("made {db}"))
+    }
+}
+
+/// The function in a file, for a database that has one.
+fn checked(file: &str, access: Access) -> Result<String> {
+    if access == Access::Database {
+        bail!("only databases in channels have a sync function; add --access channels");
+    }
+    let source = sync::read_source(file)?;
+    sync::check(file, &source)?;
+    Ok(source)
 }
 
 impl Delete {

@@ -1,18 +1,25 @@
 //! `tidegate user`, `tidegate admin`: who may log in.
 
 use super::{
-    client::{Client, Remote, segment},
+    client::{AdminPort, Client, Remote, db_name, segment},
     output::{Output, columns},
     password,
+    principal::{Given, Users},
 };
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use tidegate_types::DbName;
 
 #[derive(Debug, Args)]
 pub(crate) struct User {
     #[command(flatten)]
     remote: Remote,
+    #[command(flatten)]
+    port: AdminPort,
+    /// Users of this database, whose documents are in channels; without it, users of the server.
+    #[arg(long, global = true, value_name = "DB", value_parser = db_name)]
+    db: Option<DbName>,
     #[command(subcommand)]
     command: UserCommand,
 }
@@ -31,6 +38,9 @@ enum UserCommand {
         /// A role; may be given several times.
         #[arg(long = "role", value_name = "ROLE")]
         roles: Vec<String>,
+        /// A channel, for users of a database; may be given several times.
+        #[arg(long = "channel", value_name = "CHANNEL")]
+        channels: Vec<String>,
     },
     /// Change a user's password.
     Passwd {
@@ -44,6 +54,13 @@ enum UserCommand {
         name: String,
         /// All the roles the user is to have; none to take all away.
         roles: Vec<String>,
+    },
+    /// Replace the channels of a database's user.
+    #[command(after_help = "Examples:\n  tidegate user channels ada --db clinic ward-1 ward-2")]
+    Channels {
+        name: String,
+        /// All the channels the user is to have; none to take all away.
+        channels: Vec<String>,
     },
     /// Delete a user.
     Delete { name: String },
@@ -76,10 +93,18 @@ const USERS_MAX: u64 = 1_000;
 
 impl User {
     pub(crate) async fn run(self, out: Output) -> Result<()> {
+        if let Some(db) = self.db {
+            let client = self.port.client()?;
+            return of_database(&Users { client: &client, db: &db, out }, self.command).await;
+        }
         let client = self.remote.client()?;
         match self.command {
             UserCommand::List => list(&client, out).await,
-            UserCommand::Add { name, password, roles } => {
+            UserCommand::Channels { .. } => bail!("only users of a database have channels; say which one with --db DB"),
+            UserCommand::Add { channels, .. } if !channels.is_empty() => {
+                bail!("only users of a database have channels; say which one with --db DB")
+            }
+            UserCommand::Add { name, password, roles, channels: _ } => {
                 let password = password.read()?;
                 let user = json!({ "type": "user", "name": name, "roles": roles, "password": password });
                 if client.find(&path(&name)?).await?.is_some() {
@@ -104,6 +129,26 @@ impl User {
                 done(&name, "deleted", out)
             }
         }
+    }
+}
+
+async fn of_database(users: &Users<'_>, command: UserCommand) -> Result<()> {
+    match command {
+        UserCommand::List => users.list().await,
+        UserCommand::Add { name, password, roles, channels } => {
+            let password = password.read()?;
+            users.add(&name, Given { password, channels, roles }).await
+        }
+        UserCommand::Passwd { name, password } => {
+            users.change(&name, &json!({ "password": password.read()? }), "changed the password of").await
+        }
+        UserCommand::Roles { name, roles } => {
+            users.change(&name, &json!({ "admin_roles": roles }), "set the roles of").await
+        }
+        UserCommand::Channels { name, channels } => {
+            users.change(&name, &json!({ "admin_channels": channels }), "set the channels of").await
+        }
+        UserCommand::Delete { name } => users.delete(&name).await,
     }
 }
 

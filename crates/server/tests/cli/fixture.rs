@@ -44,6 +44,15 @@ impl World {
         server
     }
 
+    /// The same with Sync Gateway's admin listener.
+    pub(crate) fn server_with_channels(&mut self, name: &'static str) -> Server {
+        let server = Server::start_with(BINARY, &self.path(name), &["couch", "admin"], &[]).unwrap();
+        for listener in ["couch", "admin"] {
+            self.masks.push((server.address(listener).unwrap().to_string(), name));
+        }
+        server
+    }
+
     /// A command line in words, with paths in this folder after `DIR/`, run against `server`.
     pub(crate) fn run(&self, server: Option<&Server>, line: &str) -> Ran {
         self.run_with(server, line, "")
@@ -69,11 +78,12 @@ impl World {
         let mut command = Command::new(BINARY);
         let folder = self.folder.path().display().to_string();
         command.args(line.split_whitespace().map(|word| word.replace("DIR", &folder)));
-        for name in ["TIDEGATE_URL", "TIDEGATE_DATA", "TIDEGATE_PASSWORD"] {
+        for name in ["TIDEGATE_URL", "TIDEGATE_ADMIN_URL", "TIDEGATE_DATA", "TIDEGATE_PASSWORD"] {
             command.env_remove(name);
         }
         if let Some(server) = server {
             command.env("TIDEGATE_URL", server.url("couch").unwrap());
+            command.envs(server.url("admin").map(|url| ("TIDEGATE_ADMIN_URL", url)));
         }
         command
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod backup;
+mod channels;
 mod doctor;
 mod documents;
 mod fixture;

@@ -12,6 +12,9 @@ fn every_command_helps() {
         "changes",
         "user",
         "admin",
+        "role",
+        "sync",
+        "explain",
         "export",
         "import couchdb",
         "import ndjson",
@@ -25,7 +28,21 @@ fn every_command_helps() {
         let help = world.run(None, &format!("{command} --help")).well().out;
         assert!(help.contains("--json"), "{help}");
     }
-    for command in ["changes", "export", "import couchdb", "import ndjson", "backup", "restore", "doctor"] {
+    let with_examples = [
+        "changes",
+        "export",
+        "import couchdb",
+        "import ndjson",
+        "backup",
+        "restore",
+        "doctor",
+        "db create",
+        "user channels",
+        "role",
+        "sync",
+        "explain",
+    ];
+    for command in with_examples {
         assert!(world.run(None, &format!("{command} --help")).out.contains("Examples:\n  tidegate "), "{command}");
     }
     assert_eq!(world.run(None, "backupp").code, 2);
