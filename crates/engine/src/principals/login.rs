@@ -285,13 +285,12 @@ impl Door<'_> {
 
     /// Compares a password in the slow way.
     pub(super) async fn matches(&self, candidate: Option<&Candidate>, password: &str) -> Result<bool, Error> {
-        if let Some(candidate) = candidate
-            && candidate.password().is_none()
-            && password.is_empty()
-        {
-            // Who is vouched for by somebody else has no password, which isn't an empty one.
-            let is_own = candidate.known.settings.vouched.is_none();
-            return Ok(is_own && self.rules.logins.empty_passwords == EmptyPasswords::Allowed);
+        // Who is vouched for by somebody else has no password, which isn't an empty one.
+        let has_none =
+            |candidate: &Candidate| candidate.password().is_none() && candidate.known.settings.vouched.is_none();
+        let is_empty_allowed = self.rules.logins.empty_passwords == EmptyPasswords::Allowed;
+        if is_empty_allowed && password.is_empty() && candidate.is_some_and(has_none) {
+            return Ok(true);
         }
         let (hash, text) = (candidate.and_then(Candidate::password).cloned(), password.to_owned());
         let matches = self.inner.logins.slowly(move || PasswordHash::verify(hash.as_ref(), &text)).await?;

@@ -26,6 +26,7 @@ use tidegate_access::{
     principal::Uses,
 };
 use tidegate_types::{DbName, PrincipalName};
+use tokio::sync::Semaphore;
 
 use crate::logins::lock;
 
@@ -102,10 +103,14 @@ const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(if cfg!(test) { 100 } 
 /// Issuers whose documents are kept.
 const ISSUERS_MAX: usize = 1_000;
 
+/// Logins that may wait for providers at the same time.
+const EXCHANGES_MAX: usize = 64;
+
 /// What is known of issuers' documents.
-#[derive(Default)]
 pub(crate) struct Issuers {
     fetch: OnceLock<Fetch>,
+    /// Places for those who bring a code or a refresh token, which anybody can make up.
+    exchanges: Semaphore,
     issuers: Mutex<HashMap<String, Arc<Issuer>>>,
 }
 
@@ -137,6 +142,13 @@ impl IssuerState {
 
     fn usable(&self, now: Instant) -> Option<&Documents> {
         self.known.as_ref().filter(|(_, since)| now.duration_since(*since) < STALE_MAX).map(|(documents, _)| documents)
+    }
+}
+
+impl Default for Issuers {
+    fn default() -> Self {
+        let exchanges = Semaphore::new(EXCHANGES_MAX);
+        Self { fetch: OnceLock::new(), exchanges, issuers: Mutex::default() }
     }
 }
 
@@ -367,6 +379,7 @@ impl Door<'_> {
         credentials: &Credentials<'_>,
     ) -> Result<OidcLogin, Error> {
         let issuers = &self.inner.principals.issuers;
+        let _place = issuers.exchanges.try_acquire().map_err(|_full| Error::Overloaded)?;
         let url = self.metadata(provider).await?.token_endpoint;
         let Fetched { status, body } = issuers.send(FetchRequest { url, form: Some(request) }).await?;
         let mut tokens = TokenResponse::parse(status, &body)?;

@@ -57,8 +57,10 @@ impl Fixture {
         config.set("chttpd_auth", "iterations", "1");
         let options = Options { config, party, databases_max: 10, identity, clock };
         let engine = Engine::open(kv, options).await.unwrap();
-        let settings = Documents::InChannels.setting().into_iter().collect();
-        engine.inner.store.create_with(&db_name(), 0, settings).await.unwrap();
+        for name in [db_name(), "other".parse().unwrap()] {
+            let settings = Documents::InChannels.setting().into_iter().collect();
+            engine.inner.store.create_with(&name, 0, settings).await.unwrap();
+        }
         engine.inner.store.create_with(&"plain".parse().unwrap(), 0, Vec::new()).await.unwrap();
         let db = engine.database(&admin(), &db_name()).await.unwrap();
         Self { engine, db, _folder: folder }

@@ -1,12 +1,12 @@
 //! Who gets in with a password, a session, or nothing.
 
 use super::fixture::{Fixture, basic, cookie, credentials, db_name, name};
-use crate::{Caller, Error, Handler, Party, PrincipalLogin, UserCtx};
+use crate::{Caller, Error, Handler, Party, PrincipalLogin, UserCtx, WriteMode};
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tidegate_access::principal::Uses;
+use tidegate_access::principal::{Body, Uses};
 use tidegate_types::{DbName, PrincipalName};
 
 fn who(login: Result<PrincipalLogin, Error>) -> Option<String> {
@@ -136,7 +136,7 @@ async fn a_session_for_one_use_is_used_once() {
 #[tokio::test]
 async fn administrators_make_and_end_sessions() {
     let fixture = Fixture::with_ada().await;
-    let made = |ttl| fixture.db.create_session(ada(), Duration::from_secs(ttl), Uses::Many);
+    let made = |ttl| fixture.db.create_session(ada_name(), Duration::from_secs(ttl), Uses::Many);
     let (a, b) = (made(10).await.unwrap(), made(20).await.unwrap());
     let (id, eve) = (a.id.to_string(), name("eve"));
     assert!(!fixture.db.delete_session(&id, Some(&eve)).await.unwrap(), "it isn't eve's");
@@ -144,6 +144,9 @@ async fn administrators_make_and_end_sessions() {
     assert!(!fixture.db.delete_session(&id, None).await.unwrap());
     assert_eq!(fixture.db.delete_sessions_of(&name("ada")).await.unwrap(), 1);
     assert_eq!(fixture.db.session(&b.id.to_string()).await.unwrap(), None);
+    fixture.put("ada", r#"{"disabled":true}"#).await.unwrap();
+    let useless = made(10).await.unwrap();
+    assert_eq!(who(fixture.comes(&[("cookie", &cookie(&useless))]).await), None, "its user may not log in");
     for nobody in ["eve", "GUEST"] {
         let none = fixture.db.create_session(&name(nobody), Duration::from_secs(9), Uses::Many).await;
         assert!(matches!(none, Err(Error::NoPrincipal(_))), "{nobody}");
@@ -185,7 +188,7 @@ async fn a_session_in_use_goes_on_and_another_ends() {
 async fn one_user_has_so_many_sessions() {
     let fixture = Fixture::with_ada().await;
     let first = fixture.db.create_session(&name("ada"), Duration::from_secs(10), Uses::Many).await.unwrap();
-    let many = (0..100).map(|_| fixture.db.create_session(ada(), Duration::from_secs(20), Uses::Many));
+    let many = (0..100).map(|_| fixture.db.create_session(ada_name(), Duration::from_secs(20), Uses::Many));
     let mut last = None;
     for made in many {
         last = Some(made.await.unwrap());
@@ -195,7 +198,7 @@ async fn one_user_has_so_many_sessions() {
     assert_eq!(fixture.db.delete_sessions_of(&name("ada")).await.unwrap(), 91);
 }
 
-fn ada() -> &'static PrincipalName {
+fn ada_name() -> &'static PrincipalName {
     NAME.get_or_init(|| name("ada"))
 }
 
@@ -210,6 +213,11 @@ async fn a_user_of_one_database_is_nobody_in_another() {
     assert!(matches!(fixture.engine.database(&ada, &plain).await, Err(Error::Access(_))));
     open.set_security(b"{}").await.unwrap();
     assert!(matches!(fixture.engine.database(&ada, &plain).await, Err(Error::Access(_))), "not even where all may");
+    let other: DbName = "other".parse().unwrap();
+    let another_ada = fixture.engine.database(&super::fixture::admin(), &other).await.unwrap();
+    let body = Body::parse(br#"{"password":"secret"}"#).unwrap();
+    another_ada.put_user(ada_name(), &body, WriteMode::Replace).await.unwrap();
+    assert!(matches!(fixture.engine.database(&ada, &other).await, Err(Error::Access(_))), "that is another one");
     assert!(matches!(fixture.engine.check_admin(&ada), Err(Error::Access(_))));
 }
 

@@ -1,6 +1,6 @@
 //! Users for whom somebody else vouches: with tokens, after a journey to a provider, or as a web server in front.
 
-use super::fixture::{Fixture, cookie, credentials, db_name, name};
+use super::fixture::{Fixture, basic, cookie, credentials, db_name, name};
 use crate::{Error, FetchFailure, FetchRequest, Fetched, OidcLogin, OidcReturn, PrincipalLogin, UserInfo};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
@@ -162,8 +162,20 @@ async fn a_token_lets_nobody_in_who_may_not() {
 }
 
 #[tokio::test]
+async fn who_is_vouched_for_has_no_password_which_is_no_empty_one() {
+    let (fixture, provider) = with_provider(REGISTER).await;
+    let token = provider.lock().unwrap().token(&json!({}));
+    bring(&fixture, &token).await.unwrap();
+    fixture.set_rules(r#"{"allow_empty_password":true}"#).await;
+    for password in ["", "x"] {
+        check_refused(&fixture.comes(&[("authorization", &basic("p_ada", password))]).await);
+    }
+}
+
+#[tokio::test]
 async fn nobody_becomes_the_guest_by_a_token() {
     let (fixture, provider) = with_provider(r#","register":true,"user_prefix":"","username_claim":"login""#).await;
+    fixture.put("GUEST", r#"{"disabled":false}"#).await.unwrap();
     let token = provider.lock().unwrap().token(&json!({"login": "GUEST"}));
     check_refused(&bring(&fixture, &token).await);
 }
@@ -198,6 +210,11 @@ async fn keys_that_were_known_do_while_the_provider_is_down() {
     };
     let first = bring(&fixture, &token(true)).await;
     assert!(matches!(first, Err(Error::Unreachable(_))), "{first:?}");
+    for _ in 0..20 {
+        assert!(bring(&fixture, &token(true)).await.is_err());
+    }
+    let asked = provider.lock().unwrap().asked.len();
+    assert!(asked <= 3, "a provider that is down was asked {asked} times");
     let good = token(false);
     comes_in_time(&fixture, &good).await;
     assert!(bring(&fixture, &token(true)).await.is_ok());
