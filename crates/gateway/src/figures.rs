@@ -64,12 +64,25 @@ pub(crate) async fn status(cx: &Context) -> Answer {
 }
 
 pub(crate) async fn expvar(cx: &Context) -> Answer {
-    let observed = (cx.shared.settings.observe.0)();
+    let settings = &cx.shared.settings;
+    let body = expvar_json(&cx.engine, &cx.caller, (settings.profile, &(settings.observe.0)())).await?;
+    Ok(json_value(StatusCode::OK, &body))
+}
+
+/// `_expvar`, as a value.
+///
+/// # Errors
+/// [`tidegate_engine::Error::Access`] for all but administrators, or the storage failed.
+pub async fn expvar_json(
+    engine: &Engine,
+    caller: &Caller,
+    (profile, observed): (Profile, &Observed),
+) -> Result<Value, tidegate_engine::Error> {
     let mut by_name = Map::new();
-    for figures in databases(&cx.engine, &cx.caller).await? {
+    for figures in databases(engine, caller).await? {
         by_name.insert(figures.name.to_string(), of_database(&figures));
     }
-    let storage = cx.engine.storage_stats();
+    let storage = engine.storage_stats();
     let global = json!({
         "resource_utilization": {
             "process_memory_resident": observed.resident_bytes,
@@ -84,14 +97,14 @@ pub(crate) async fn expvar(cx: &Context) -> Answer {
         "cmdline": std::env::args().take(1).collect::<Vec<_>>(),
         "goblip": {},
         "mc": {},
-        "memstats": memory(&observed),
+        "memstats": memory(observed),
         "syncgateway": { "global": global, "per_db": by_name, "per_replication": {} },
     });
-    if let (Profile::Two, Some(body)) = (cx.shared.settings.profile, body.as_object_mut()) {
+    if let (Profile::Two, Some(body)) = (profile, body.as_object_mut()) {
         body.insert("syncGateway_changeCache".to_owned(), json!({}));
         body.insert("syncGateway_dcp".to_owned(), json!({}));
     }
-    Ok(json_value(StatusCode::OK, &body))
+    Ok(body)
 }
 
 fn of_database(figures: &Figures) -> Value {
@@ -125,6 +138,20 @@ pub(crate) fn stats(cx: &Context) -> Response<Body> {
 
 pub(crate) async fn metrics(cx: &Context) -> Answer {
     let observed = (cx.shared.settings.observe.0)();
+    let text = prometheus_text(&cx.engine, &cx.caller, &observed).await?;
+    let content_type = HeaderValue::from_static("text/plain; version=1.0.0; charset=utf-8");
+    Ok(respond::bytes(StatusCode::OK, content_type, Bytes::from(text)))
+}
+
+/// All figures as Prometheus reads them: those of the process, then Sync Gateway's.
+///
+/// # Errors
+/// [`tidegate_engine::Error::Access`] for all but administrators, or the storage failed.
+pub async fn prometheus_text(
+    engine: &Engine,
+    caller: &Caller,
+    observed: &Observed,
+) -> Result<String, tidegate_engine::Error> {
     let mut out = observed.prometheus.trim_end_matches("# EOF\n").to_owned();
     let mut family = |name: &str, kind: &str, help: &str, values: &[(String, u64)]| {
         out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
@@ -136,17 +163,16 @@ pub(crate) async fn metrics(cx: &Context) -> Answer {
     let memory = "sgw_resource_utilization_process_memory_resident";
     family(memory, "gauge", "Resident memory in bytes", &bare(observed.resident_bytes));
     let uptime = "sgw_resource_utilization_uptime";
-    family(uptime, "counter", "Nanoseconds since the start", &bare(observed.uptime_s.saturating_mul(1_000_000_000)));
-    let all = databases(&cx.engine, &cx.caller).await?;
+    family(uptime, "gauge", "Nanoseconds since the start", &bare(observed.uptime_s.saturating_mul(1_000_000_000)));
+    let all = databases(engine, caller).await?;
     let of = |value: fn(&DatabaseInfo) -> u64| -> Vec<(String, u64)> {
         all.iter().map(|figures| (format!("{{database=\"{}\"}}", figures.name), value(&figures.info))).collect()
     };
     let writes = "sgw_database_sequence_assigned_count";
-    family(writes, "counter", "Sequences given to changes", &of(|info| info.update_seq.get()));
+    family(writes, "gauge", "Sequences given to changes", &of(|info| info.update_seq.get()));
     family("sgw_database_doc_count", "gauge", "Live documents", &of(|info| info.doc_count));
     family("sgw_database_doc_deleted_count", "gauge", "Deleted documents", &of(|info| info.doc_del_count));
     family("sgw_database_stored_bytes", "gauge", "Bytes of bodies and attachments", &of(|info| info.stored_bytes));
     out.push_str("# EOF\n");
-    let content_type = HeaderValue::from_static("text/plain; version=1.0.0; charset=utf-8");
-    Ok(respond::bytes(StatusCode::OK, content_type, Bytes::from(out)))
+    Ok(out)
 }

@@ -28,4 +28,5 @@ mod trial;
 mod upkeep;
 
 pub use error::refusal;
+pub use figures::{expvar_json, prometheus_text};
 pub use service::{Door, Gateway, Port, Profile, Settings};

@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::Result;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tidegate_engine::Engine;
+use tidegate_engine::{Administrator, Engine};
 use tidegate_gateway::{Door, Gateway, Settings};
 use tidegate_http::observe::Observe;
 use tokio_rustls::TlsAcceptor;
@@ -28,22 +28,21 @@ pub(crate) struct Side {
 /// The listeners that are asked for.
 pub(crate) fn sides(
     config: &Config,
-    engine: &Engine,
-    metrics: &Metrics,
+    administrator: &Administrator,
+    observe: Observe,
     certificate: Option<&Arc<Certificate>>,
 ) -> Result<Vec<Side>> {
-    let settings = settings(config, metrics.observe(engine));
+    let settings = settings(config, observe);
     let tls = certificate.map(Certificate::acceptor).transpose()?;
     let mut sides = Vec::new();
     if let Address::At(address) = config.gateway.listen {
         sides.push(Side { name: "gateway", address, door: Door::Users, settings: settings.clone(), tls: tls.clone() });
     }
     if let Address::At(address) = config.gateway.admin {
-        let open = match config.gateway.door {
-            AdminDoor::Open => engine.take_administrator(),
-            AdminDoor::Passwords => None,
+        let door = match config.gateway.door {
+            AdminDoor::Open => Door::Open(administrator.clone()),
+            AdminDoor::Passwords => Door::Administrators,
         };
-        let door = open.map_or(Door::Administrators, Door::Open);
         sides.push(Side { name: "admin", address, door, settings, tls });
     }
     Ok(sides)
@@ -71,6 +70,14 @@ impl Side {
     }
 }
 
+/// As which version of Sync Gateway the server speaks.
+pub(crate) fn profile(config: &Config) -> tidegate_gateway::Profile {
+    match config.gateway.profile {
+        Profile::Two => tidegate_gateway::Profile::Two,
+        Profile::Four => tidegate_gateway::Profile::Four,
+    }
+}
+
 fn settings(config: &Config, observe: Observe) -> Settings {
     Settings {
         read_bytes_max: READ_BYTES_MAX,
@@ -78,9 +85,6 @@ fn settings(config: &Config, observe: Observe) -> Settings {
         body_rate_min: config.limits.body_rate_min_bytes,
         feeds_max: config.limits.max_feeds,
         observe,
-        profile: match config.gateway.profile {
-            Profile::Two => tidegate_gateway::Profile::Two,
-            Profile::Four => tidegate_gateway::Profile::Four,
-        },
+        profile: profile(config),
     }
 }

@@ -12,7 +12,8 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
-use tidegate_engine::{Engine, Health};
+use tidegate_engine::{Administrator, Engine, Health};
+use tidegate_gateway::{Profile, expvar_json, prometheus_text};
 use tidegate_http::{
     Body,
     observe::{Observe, Observed},
@@ -23,6 +24,14 @@ use tidegate_http::{
 #[derive(Clone)]
 pub(crate) struct Metrics {
     inner: Arc<Inner>,
+}
+
+/// Who watches: of whom the figures of databases are asked.
+#[derive(Clone)]
+pub(crate) struct Watcher {
+    pub(crate) engine: Engine,
+    pub(crate) administrator: Administrator,
+    pub(crate) profile: Profile,
 }
 
 struct Inner {
@@ -75,10 +84,20 @@ impl Metrics {
     }
 
     /// Answers a request to the metrics listener.
-    pub(crate) fn answer(&self, engine: &Engine, request: &Request<hyper::body::Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(self, watcher: Watcher, request: Request<hyper::body::Incoming>) -> Response<Body> {
+        let Watcher { engine, administrator, profile } = watcher;
+        let caller = administrator.caller();
         match request.uri().path() {
-            "/metrics" => self.render(engine),
-            "/health" => health(engine),
+            "/metrics" | "/_metrics" => {
+                let figures = prometheus_text(&engine, &caller, &self.observed(&engine)).await;
+                figures.map_or_else(|error| failed(&error), |figures| text(StatusCode::OK, figures))
+            }
+            "/_expvar" => {
+                let figures = expvar_json(&engine, &caller, (profile, &self.observed(&engine))).await;
+                let json = |figures: serde_json::Value| respond::json(StatusCode::OK, figures.to_string().into());
+                figures.map_or_else(|error| failed(&error), json)
+            }
+            "/health" => health(&engine),
             _ => text(StatusCode::NOT_FOUND, "try /metrics or /health\n".to_owned()),
         }
     }
@@ -106,13 +125,6 @@ impl Metrics {
         let mut out = String::new();
         encode(&mut out, &self.inner.registry)?;
         Ok(out)
-    }
-
-    fn render(&self, engine: &Engine) -> Response<Body> {
-        match self.text(engine) {
-            Ok(out) => text(StatusCode::OK, out),
-            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-        }
     }
 }
 
@@ -148,6 +160,11 @@ impl StorageGauges {
         set(&self.stalled, u64::from(stats.stalled));
         set(&self.refused_full, stats.refused_full);
     }
+}
+
+fn failed(error: &tidegate_engine::Error) -> Response<Body> {
+    tracing::error!(%error, "the figures could not be told");
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the storage failed; see the server's log\n".to_owned())
 }
 
 fn health(engine: &Engine) -> Response<Body> {

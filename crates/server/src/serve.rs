@@ -6,7 +6,7 @@ use crate::{
     fetch, gateway, identity, limits,
     listener::{Connections, Listener},
     logging,
-    metrics::Metrics,
+    metrics::{self, Metrics},
     observe::Observer,
     sections,
     systemd::Supervisor,
@@ -59,6 +59,7 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
         header_timeout: Duration::from_millis(config.limits.header_timeout_ms),
     };
     let metrics = Metrics::new();
+    let administrator = engine.take_administrator().context("the rights of administrators are taken")?;
     let mut lines = Vec::new();
     let listeners = TaskTracker::new();
     if let Address::At(address) = config.couch {
@@ -74,7 +75,7 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
         };
         drop(listeners.spawn(listener.run(connections.clone(), answer)));
     }
-    for side in gateway::sides(&config, &engine, &metrics, gateway_certificate.as_ref())? {
+    for side in gateway::sides(&config, &administrator, metrics.observe(&engine), gateway_certificate.as_ref())? {
         lines.push(side.start((&engine, &metrics), &connections, &listeners).await?);
     }
     if let Address::At(address) = config.metrics {
@@ -82,8 +83,9 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
         // Not those of the others: whoever watches must get in when everybody does.
         let connections = Connections { places: Arc::new(Semaphore::new(METRICS_CONNECTIONS)), ..connections.clone() };
         lines.push(format!("metrics  http://{}/metrics", listener.address));
-        let engine = engine.clone();
-        let answer = move |request| std::future::ready(metrics.answer(&engine, &request));
+        let profile = gateway::profile(&config);
+        let watcher = metrics::Watcher { engine: engine.clone(), administrator, profile };
+        let answer = move |request| metrics.clone().answer(watcher.clone(), request);
         drop(listeners.spawn(listener.run(connections, answer)));
     }
     warn_of_plain(&config);
