@@ -20,8 +20,8 @@ pub enum Use {
     Meaning,
     /// It belongs to the body.
     Body,
-    /// `_exp`: it says when the document expires.
-    Expiry,
+    /// It is told beside the document: [`ParsedDocument::told`].
+    Told,
     /// Nothing.
     Nothing,
 }
@@ -42,8 +42,16 @@ pub struct ParsedDocument {
     pub canonical: Bytes,
     /// What it says of its attachments.
     pub attachments: Vec<ParsedAttachment>,
-    /// When it says that it expires: a number or a date.
-    pub expiry: Option<String>,
+    /// Members by their names and values that are neither stored nor hashed.
+    pub told: Vec<(String, Bytes)>,
+}
+
+impl ParsedDocument {
+    /// The value of a member that is told beside the document: the text of a string, and what it is otherwise.
+    pub fn told(&self, name: &str) -> Option<Cow<'_, str>> {
+        let (_, value) = self.told.iter().find(|(told, _)| told == name)?;
+        read_string(value).or_else(|| Some(String::from_utf8_lossy(value)))
+    }
 }
 
 /// What the `_` members say.
@@ -54,9 +62,9 @@ struct Special<'d> {
     revisions: Vec<Rev>,
     deleted: bool,
     attachments: Vec<ParsedAttachment>,
-    expiry: Option<String>,
     /// Those that belong to the body.
     kept: Vec<(&'d str, &'d [u8])>,
+    told: Vec<(String, Bytes)>,
 }
 
 /// Reads a text that is one document. What it can, it shares with the text.
@@ -77,7 +85,7 @@ pub fn from_scanned(text: &Bytes, document: Scanned<'_>, rules: Rules) -> Result
         special.take(name, value, rules(name, value)?)?;
     }
     let canonical = special.canonical(&document)?;
-    let Special { id, rev, revisions, deleted, attachments, expiry, kept } = special;
+    let Special { id, rev, revisions, deleted, attachments, kept, told } = special;
     let members = if kept.is_empty() { None } else { Some(with_kept(&document.members, &kept)) };
     let members = match (members, document.members) {
         (Some(members), _) | (None, Cow::Owned(members)) => members.into(),
@@ -85,7 +93,7 @@ pub fn from_scanned(text: &Bytes, document: Scanned<'_>, rules: Rules) -> Result
     };
     let canonical = canonical.unwrap_or(document.canonical).into();
     let revs = if revisions.is_empty() { rev.into_iter().collect() } else { revisions };
-    Ok(ParsedDocument { id, revs, deleted, members, canonical, attachments, expiry })
+    Ok(ParsedDocument { id, revs, deleted, members, canonical, attachments, told })
 }
 
 /// A stored revision as if a client had sent it, without id, history and attachments: for edits of less than all of it.
@@ -151,12 +159,8 @@ impl<'d> Special<'d> {
                 self.kept.push((name, value));
                 Ok(())
             }
-            Use::Expiry => {
-                let text = match read_string(value) {
-                    Some(text) => Some(text.into_owned()),
-                    None => str::from_utf8(value).ok().map(str::to_owned),
-                };
-                self.expiry = text.filter(|text| text != "null");
+            Use::Told => {
+                self.told.push((name.to_owned(), Bytes::copy_from_slice(value)));
                 Ok(())
             }
             Use::Nothing => Ok(()),
@@ -253,6 +257,7 @@ mod tests {
         match name {
             "_conflicts" | "_revs_info" | "_local_seq" | "_deleted_conflicts" => Ok(Use::Nothing),
             "_replication_stats" | "_replication_id" => Ok(Use::Body),
+            "_exp" => Ok(Use::Told),
             "_never" => Err(Error::refused(Fault::Special, "never")),
             _ => Ok(Use::Meaning),
         }
@@ -306,6 +311,14 @@ mod tests {
         assert!(!parsed(r#"{"_deleted":false}"#).deleted);
         check_stored(r#"{"_deleted":true,"a":1,"Z":1}"#, r#""a":1,"Z":1"#, r#"{"Z":1,"_deleted":true,"a":1}"#);
         check_stored(r#"{"_deleted":false,"a":1}"#, r#""a":1"#, r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn what_is_told_beside_it_is_neither_stored_nor_hashed() {
+        let document = parsed(r#"{"_exp":"a\u0062","n":1}"#);
+        assert_eq!((document.told("_exp").as_deref(), document.told("_cv")), (Some("ab"), None));
+        assert_eq!(parsed(r#"{"_exp":30}"#).told("_exp").as_deref(), Some("30"));
+        check_stored(r#"{"_exp":1,"n":1}"#, r#""n":1"#, r#"{"n":1}"#);
     }
 
     #[test]

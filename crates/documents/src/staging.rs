@@ -44,8 +44,7 @@ pub async fn to_its_end<T: Send + 'static, E: From<Error> + Send + 'static>(
 /// # Errors
 /// Content could not be taken in; all that was taken in for it is let go of.
 pub async fn stage(db: &Database, id: DocId, document: ParsedDocument, edits: Edits) -> Result<Write, Error> {
-    let ParsedDocument { revs, deleted, members, canonical, attachments, expiry, id: _ } = document;
-    let expires_s = expiry.map(|text| db.parse_expiry(&text)).transpose()?.flatten();
+    let ParsedDocument { revs, deleted, members, canonical, attachments, id: _, told: _ } = document;
     let mut staged = Vec::with_capacity(attachments.len());
     for attachment in attachments {
         match stage_attachment(db, attachment, edits).await {
@@ -60,7 +59,7 @@ pub async fn stage(db: &Database, id: DocId, document: ParsedDocument, edits: Ed
         Edits::Made => Placement::Edit { parent: revs.into_iter().next(), canonical },
         Edits::Replicated => Placement::Replicated(revs),
     };
-    Ok(Write { id, placement, deleted, members, attachments: staged, expires_s })
+    Ok(Write { id, placement, deleted, members, attachments: staged, expires_s: None })
 }
 
 async fn stage_attachment(db: &Database, attachment: ParsedAttachment, edits: Edits) -> Result<AttachmentWrite, Error> {

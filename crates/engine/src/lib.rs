@@ -74,9 +74,9 @@ pub use tidegate_script::{
     Error as ScriptError, Expiry, Grantee, LogLevel, LogLine, Place, Pool, Program, Rejection, SyncCaller, SyncUser,
 };
 pub use tidegate_store::{
-    Attachment, AttachmentDigest, Backup, BackupHead, BackupSummary, Change, Compaction, Damage, DatabaseInfo, Decoder,
-    DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Grant, Granted, Inconsistency, Item, LocalDocument,
-    Order, PurgeRecord, Purged, Repair, RestoreError, Usage, Written, restore,
+    Assigned, Attachment, AttachmentDigest, Backup, BackupHead, BackupSummary, Change, Compaction, Damage,
+    DatabaseInfo, Decoder, DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Grant, Granted, Inconsistency,
+    Item, LocalDocument, Order, PurgeRecord, Purged, Repair, RestoreError, Usage, Written, restore,
 };
 pub use told::{ChannelFeed, Interest, News, Told};
 pub use trial::{

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tidegate_revtree::{Node, Tree};
 use tidegate_script::{Expiry, Grantee, Program, Rejection, SyncCaller, SyncInput, SyncOutcome};
-use tidegate_store::{Assignment, Edit, Grant, Granted, Reader};
+use tidegate_store::{Assigned, Assignment, DocRow, Edit, Grant, Granted, Reader};
 use tidegate_types::{Channel, DocId, DocKind, Principal, PrincipalName};
 
 /// The setting that holds the function's text.
@@ -50,6 +50,16 @@ impl Database {
     pub async fn sync_function(&self) -> Result<Option<String>, Error> {
         self.check_admin()?;
         source(&self.store).await
+    }
+
+    /// What was decided on the winners of these rows, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Access`] for all but administrators, the database is gone, or the storage failed.
+    pub async fn assigned(&self, rows: &[DocRow]) -> Result<Vec<Assigned>, Error> {
+        self.check_admin()?;
+        let bodies: Vec<_> = rows.iter().map(|row| row.winner.body).collect();
+        Ok(self.store.reader()?.assigned_many(&bodies).await?)
     }
 
     /// Sets the sync function, for edits from now on; `None` is the default. Documents that are there stay in their

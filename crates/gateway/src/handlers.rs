@@ -73,9 +73,6 @@ async fn answer_keyspace(cx: &Context, db: &Database, route: (&DatabaseRoute, &s
         (R::BulkDocs, _) => Box::pin(document::bulk_docs::post(cx, db, body)).await,
         (R::BulkGet, _) => Box::pin(document::bulk_get::post(cx, db, body)).await,
         (R::RevsDiff, _) => Box::pin(revisions::revs_diff(cx, db, body)).await,
-        (R::Purge, _) => Box::pin(revisions::purge(cx, db, body)).await,
-        (R::Raw(id), _) => Box::pin(revisions::raw(cx, db, id)).await,
-        (R::RevTree(id), _) => Box::pin(revisions::rev_tree(db, id)).await,
         (R::Session, "POST") => Box::pin(session::create(cx, db, body)).await,
         (R::Session, _) => Box::pin(session::get(cx, db)).await,
         (R::Design(id), "PUT") => Box::pin(design::put(cx, db, id, body)).await,
@@ -90,6 +87,10 @@ async fn answer_keyspace(cx: &Context, db: &Database, route: (&DatabaseRoute, &s
 async fn answer_upkeep(cx: &Context, db: &Database, route: (&DatabaseRoute, &str), body: Incoming) -> Answer {
     use DatabaseRoute as R;
     match route {
+        (R::Purge, _) => Box::pin(revisions::purge(cx, db, body)).await,
+        (R::Raw(id), _) => Box::pin(revisions::raw(cx, db, id)).await,
+        (R::DumpChannel(channel), _) => Box::pin(revisions::dump_channel(cx, db, channel)).await,
+        (R::RevTree(id), _) => Box::pin(revisions::rev_tree(db, id)).await,
         (R::Config, "PUT" | "POST") => Box::pin(config::put(cx, db, body)).await,
         (R::Config, _) => Box::pin(config::get(cx, db)).await,
         (R::SyncFunction, _) => Box::pin(config::sync_function(cx, db, body)).await,

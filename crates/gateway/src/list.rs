@@ -1,5 +1,6 @@
 //! `_all_docs`: the live documents, or those that are named. Source: `spec/gateway.md` 2.3.
 
+use super::revisions::access_json;
 use crate::{
     context::{Answer, Context},
     document::render::{self, HistoryWanted, Options, Version},
@@ -13,7 +14,7 @@ use std::{collections::VecDeque, ops::Bound};
 use tidegate_documents::{Error as DocumentsError, Pieces, RowSource, respond_rows};
 use tidegate_engine::{Database, Detail, DocRange, DocRow, Document, DocumentList, Order, Which};
 use tidegate_json::write_string;
-use tidegate_types::{DocId, DocKind, Seq};
+use tidegate_types::{Channel, DocId, DocKind, Seq};
 
 /// Rows read at once.
 const PAGE: usize = 500;
@@ -23,11 +24,20 @@ const PAGE: usize = 500;
 struct Params {
     include_docs: bool,
     update_seq: bool,
+    /// Whether rows tell the channels of their documents, and whom these grant what.
+    decided: Decided,
     options: Options,
     limit: usize,
     start: Bound<String>,
     end: Bound<String>,
     keys: Option<Vec<String>>,
+}
+
+/// What rows tell of what was decided on their documents. Administrators alone are told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Decided {
+    channels: bool,
+    access: bool,
 }
 
 /// The rows that are left to be made.
@@ -118,6 +128,10 @@ impl Params {
         Ok(Self {
             include_docs: flag("include_docs"),
             update_seq: flag("update_seq"),
+            decided: match cx.shared.port {
+                Port::Admin => Decided { channels: flag("channels"), access: flag("access") },
+                Port::Public => Decided::default(),
+            },
             options: Options { history, version: Version::of(cx), ..Options::default() },
             limit: query.integer("limit")?.filter(|limit| *limit > 0).unwrap_or(usize::MAX),
             start,
@@ -181,6 +195,7 @@ impl RowSource for Rows {
 
 impl Rows {
     async fn row(&mut self, row: &DocRow, out: &mut Pieces) -> Result<(), DocumentsError> {
+        let decided = self.decided(row).await?;
         let document = if self.params.include_docs { self.document(row).await? } else { None };
         self.separate(out);
         let text = out.text();
@@ -192,6 +207,7 @@ impl Rows {
         if let Some(version) = self.version.text(&self.db, &row.winner.rev) {
             text.extend_from_slice(format!(",\"cv\":\"{version}\"").as_bytes());
         }
+        text.extend_from_slice(decided.as_bytes());
         text.push(b'}');
         if let Some(document) = document {
             text.extend_from_slice(b",\"doc\":");
@@ -202,6 +218,24 @@ impl Rows {
         }
         text.extend_from_slice(b"}\n");
         Ok(())
+    }
+
+    /// The members of a row's value that tell what was decided on its document.
+    async fn decided(&self, row: &DocRow) -> Result<String, DocumentsError> {
+        let Decided { channels, access } = self.params.decided;
+        if !channels && !access {
+            return Ok(String::new());
+        }
+        let assigned = self.db.assigned(std::slice::from_ref(row)).await?.pop().unwrap_or_default();
+        let mut out = String::new();
+        if channels {
+            let names: Vec<&str> = assigned.channels.iter().map(Channel::as_str).collect();
+            out.push_str(&format!(",\"channels\":{}", Value::from(names)));
+        }
+        if access {
+            out.push_str(&format!(",\"access\":{}", access_json(&assigned, row.winner.seq)));
+        }
+        Ok(out)
     }
 
     async fn document(&self, row: &DocRow) -> Result<Option<Document>, DocumentsError> {

@@ -7,15 +7,19 @@ use crate::{
     document::version::version_of,
     error::Error,
     service::Profile,
+    session::rfc3339,
 };
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
-use tidegate_engine::{Absence, Database, Document, OpenRev, OpenRevs};
+use std::collections::BTreeMap;
+use tidegate_engine::{
+    Absence, Assigned, ChannelFeed, Database, Document, Granted, Interest, News, OpenRev, OpenRevs, Position,
+};
 use tidegate_http::respond;
 use tidegate_json::{Limits, Members, read_string, write_string};
-use tidegate_types::{DocId, Rev};
+use tidegate_types::{Channel, DocId, Principal, Rev, Seq};
 
 /// Documents in one request.
 const DOCUMENTS_MAX: usize = 100_000;
@@ -147,7 +151,10 @@ pub(crate) async fn raw(cx: &Context, db: &Database, id: &DocId) -> Answer {
     let text = [b"{".as_slice(), &winner.members, b"}"].concat();
     let mut body: Map<String, Value> =
         if cx.query()?.get("include_doc") == Some("false") { Map::new() } else { serde_json::from_slice(&text)? };
-    let sync = sync_data(&winner, &nodes);
+    let (_, rows) = db.rows(std::slice::from_ref(id)).await?;
+    let rows: Vec<_> = rows.into_iter().flatten().collect();
+    let assigned = db.assigned(&rows).await?.pop().unwrap_or_default();
+    let sync = sync_data(&winner, &nodes, &assigned);
     match cx.shared.settings.profile {
         Profile::Two => drop(body.insert("_sync".to_owned(), sync)),
         Profile::Four => {
@@ -161,7 +168,35 @@ pub(crate) async fn raw(cx: &Context, db: &Database, id: &DocId) -> Answer {
     Ok(json_value(StatusCode::OK, &Value::Object(body)))
 }
 
-fn sync_data(winner: &Document, nodes: &[Node]) -> Value {
+/// Whom a document grants which channels: by user or role, then by channel with a sequence.
+pub(crate) fn access_json(assigned: &Assigned, seq: Seq) -> Value {
+    let mut access: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for grant in &assigned.grants {
+        if let Granted::Channel(channel) = &grant.what {
+            access.entry(grantee(&grant.to)).or_default().insert(channel.to_string(), seq.get());
+        }
+    }
+    json!(access)
+}
+
+fn roles_json(assigned: &Assigned, seq: Seq) -> Value {
+    let mut roles: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for grant in &assigned.grants {
+        if let Granted::Role(role) = &grant.what {
+            roles.entry(grantee(&grant.to)).or_default().insert(role.to_string(), seq.get());
+        }
+    }
+    json!(roles)
+}
+
+fn grantee(to: &Principal) -> String {
+    match to {
+        Principal::User(name) => name.to_string(),
+        Principal::Role(name) => format!("role:{name}"),
+    }
+}
+
+fn sync_data(winner: &Document, nodes: &[Node], assigned: &Assigned) -> Value {
     let revs: Vec<String> = nodes.iter().map(|node| node.rev.to_string()).collect();
     let parents: Vec<Value> = nodes.iter().map(|node| node.parent.map_or(json!(-1), |place| json!(place))).collect();
     let deleted: Vec<usize> =
@@ -177,7 +212,13 @@ fn sync_data(winner: &Document, nodes: &[Node]) -> Value {
         "sequence": winner.seq.get(),
         "recent_sequences": [winner.seq.get()],
         "history": history,
+        "channels": assigned.channels.iter().map(|channel| (channel.to_string(), Value::Null)).collect::<Map<_, _>>(),
+        "access": access_json(assigned, winner.seq),
+        "role_access": roles_json(assigned, winner.seq),
     });
+    if let (Some(expires_s), Some(sync)) = (assigned.expires_s, sync.as_object_mut()) {
+        sync.insert("exp".to_owned(), rfc3339(expires_s).into());
+    }
     if winner.deleted
         && let Some(sync) = sync.as_object_mut()
     {
@@ -205,4 +246,42 @@ pub(crate) async fn rev_tree(db: &Database, id: &DocId) -> Answer {
     out.push('}');
     let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
     Ok(respond::bytes(StatusCode::OK, content_type, Bytes::from(out)))
+}
+
+/// Rows of a channel in one page.
+const CHANNEL_ROWS_MAX: usize = 10_000;
+
+/// What there is in a channel, as a page for people.
+pub(crate) async fn dump_channel(cx: &Context, db: &Database, channel: &str) -> Answer {
+    let wanted: Channel = channel.parse().map_err(|_illegal| Error::bad_request("Illegal channel name"))?;
+    let since = cx.query()?.integer::<u64>("since")?.unwrap_or_default();
+    let interest = Interest { channels: Some(vec![wanted]), losses: false, myself: false };
+    let mut feed: ChannelFeed = db.follow_channels(Position::at(Seq::new(since)), interest)?;
+    let mut out = format!("<!DOCTYPE html><title>{0}</title><h1>{0}</h1><table>", escaped(channel));
+    out.push_str("<tr><th>Seq<th>Doc<th>Rev<th>Flags");
+    let mut rows = 0;
+    while rows < CHANNEL_ROWS_MAX {
+        let told = feed.next(CHANNEL_ROWS_MAX - rows).await?;
+        if told.is_empty() {
+            break;
+        }
+        rows += told.len();
+        for told in told {
+            let (change, flag) = match &told.news {
+                News::Changed(change) if change.deleted => (change, "deleted"),
+                News::Changed(change) => (change, ""),
+                News::Left(change, _) | News::Lost(change) => (change, "removed"),
+                News::Myself => continue,
+            };
+            let (id, rev) = (escaped(change.id.as_str()), escaped(&change.winner.to_string()));
+            out.push_str(&format!("<tr><td>{}<td>{id}<td>{rev}<td>{flag}", told.position));
+        }
+    }
+    out.push_str("</table>");
+    let content_type = HeaderValue::from_static("text/html; charset=utf-8");
+    Ok(respond::bytes(StatusCode::OK, content_type, Bytes::from(out)))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

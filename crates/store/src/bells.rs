@@ -166,7 +166,7 @@ mod tests {
             bells.hang(&access(&["b"]), &[]),
             bells.hang(&access(&["*"]), &[]),
         );
-        let mut check = async |ring: &dyn Fn(), expected: [bool; 3]| {
+        let check = async |ring: &dyn Fn(), expected: [bool; 3]| {
             ring();
             assert_eq!([is_rung(&a).await, is_rung(&b).await, is_rung(&all).await], expected);
         };

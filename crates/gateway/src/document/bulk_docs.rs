@@ -4,7 +4,8 @@
 
 use super::{
     render::Version,
-    write::{Sent, check_history, check_plain, conflict_of},
+    special::rules,
+    write::{check_history, check_plain, conflict_of, expiry},
 };
 use crate::{
     context::{Answer, Context, json},
@@ -14,7 +15,9 @@ use crate::{
 use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::Incoming;
-use tidegate_documents::{Edits, ParsedDocument, contents, discard, is_refusal, local_id, stage, to_its_end};
+use tidegate_documents::{
+    Edits, ParsedDocument, contents, discard, from_scanned, is_refusal, local_id, stage, to_its_end,
+};
 use tidegate_engine::{Database, Write, Written};
 use tidegate_json::{Document as Scanned, Limits, Members, scan_document, write_string};
 use tidegate_types::{DocId, Rev};
@@ -54,10 +57,10 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
     let has_attachments = batch.entries.iter().any(Entry::has_attachments);
     let version = Version::of(cx);
     let rows = if has_attachments {
-        let db = db.clone();
-        to_its_end(&cx.tasks, async move { run(&db, batch, version).await }).await?
+        let (task_cx, db) = (cx.clone(), db.clone());
+        to_its_end(&cx.tasks, async move { run(&task_cx, &db, batch, version).await }).await?
     } else {
-        run(db, batch, version).await?
+        run(cx, db, batch, version).await?
     };
     Ok(json(StatusCode::CREATED, rows))
 }
@@ -107,7 +110,7 @@ fn parse_entry(text: &Bytes, (raw, scanned): (&[u8], Scanned<'_>), edits: Edits)
 }
 
 fn parse_document(text: &Bytes, scanned: Scanned<'_>, edits: Edits) -> Result<(DocId, ParsedDocument), Error> {
-    let Sent { mut document, .. } = Sent::from_scanned(text, scanned, edits)?;
+    let mut document = from_scanned(text, scanned, rules(edits))?;
     if edits == Edits::Replicated {
         check_history(&document)?;
     }
@@ -127,13 +130,13 @@ impl Entry {
 }
 
 /// Writes all; the answer's text.
-async fn run(db: &Database, batch: Batch, version: Version) -> Result<Vec<u8>, Error> {
+async fn run(cx: &Context, db: &Database, batch: Batch, version: Version) -> Result<Vec<u8>, Error> {
     let Batch { edits, entries } = batch;
     let mut writes = Vec::with_capacity(entries.len());
     let (mut rows, mut locals) = (Vec::with_capacity(entries.len()), Vec::new());
     for entry in entries {
         match entry {
-            Entry::Document(id, document) => rows.push(prepare(db, (id, *document), edits, &mut writes).await),
+            Entry::Document(id, document) => rows.push(prepare(cx, db, (id, *document, edits), &mut writes).await),
             Entry::Refused(id, error) => rows.push(Row { id, parent: None, outcome: Outcome::Refused(error) }),
             Entry::Local(id, raw) => locals.push((id, raw)),
         }
@@ -154,10 +157,18 @@ async fn put_local(db: &Database, id: &DocId, raw: &[u8]) -> Result<String, Erro
     local::write(db, id, &scan_document(raw, Limits::default())?).await
 }
 
-async fn prepare(db: &Database, (id, document): (DocId, ParsedDocument), edits: Edits, writes: &mut Vec<Write>) -> Row {
-    let parent = document.revs.first().cloned();
-    let named = id.to_string();
-    match stage(db, id, document, edits).await {
+async fn prepare(
+    cx: &Context,
+    db: &Database,
+    (id, document, edits): (DocId, ParsedDocument, Edits),
+    writes: &mut Vec<Write>,
+) -> Row {
+    let (named, parent) = (id.to_string(), document.revs.first().cloned());
+    let staged = match expiry(cx, &document) {
+        Ok(expires_s) => stage(db, id, document, edits).await.map(|write| Write { expires_s, ..write }),
+        Err(error) => return Row { id: named, parent, outcome: Outcome::Refused(error) },
+    };
+    match staged {
         Ok(write) => {
             writes.push(write);
             Row { id: named, parent, outcome: Outcome::Pending }

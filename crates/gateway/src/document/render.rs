@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// Its history, as far as this.
     pub(crate) history: Option<HistoryWanted>,
     pub(crate) version: Version,
-    /// When the document expires, in seconds since 1970, where that is to be told.
+    /// When it expires, in seconds since 1970, if that is told.
     pub(crate) expires_s: Option<u64>,
 }
 
@@ -118,11 +118,11 @@ fn members<'d>(document: &'d Document, options: &Options, version: Option<String
     if let Some(version) = version {
         made("_cv", Value::Made(format!("\"{version}\"")));
     }
-    if document.deleted {
-        made("_deleted", Value::Made("true".to_owned()));
-    }
     if let Some(expires_s) = options.expires_s {
         made("_exp", Value::Made(format!("\"{}\"", rfc3339(expires_s))));
+    }
+    if document.deleted {
+        made("_deleted", Value::Made("true".to_owned()));
     }
     if document.shown == Shown::Stub {
         made("_removed", Value::Made("true".to_owned()));

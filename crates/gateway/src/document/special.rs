@@ -24,8 +24,8 @@ fn replicated(name: &str, value: &[u8]) -> Result<Use, Error> {
         "_deleted" if matches!(value, b"true" | b"false") => Ok(Use::Meaning),
         "_revisions" | "_attachments" if is_object => Ok(Use::Meaning),
         "_deleted" | "_revisions" | "_attachments" => Err(Error::bad_request(format!("Invalid {name}"))),
-        "_exp" => Ok(Use::Expiry),
-        "_cv" => Ok(Use::Nothing),
+        "_cv" | "_exp" if value == b"null" => Ok(Use::Nothing),
+        "_cv" | "_exp" => Ok(Use::Told),
         "_purged" => Err(reserved("user defined top-level property '_purged' is not allowed in document body")),
         "_removed" => Err(Error::refused(Fault::Inaccessible, "Document revision is not accessible")),
         _ if name.starts_with("_sync") => {
@@ -52,8 +52,7 @@ mod tests {
         check(Edits::Made, "_rev", "\"1-a\"", Use::Meaning);
         check(Edits::Made, "_revisions", "1", Use::Nothing);
         check(Edits::Replicated, "_revisions", "{}", Use::Meaning);
-        check(Edits::Made, "_cv", "\"1@a\"", Use::Nothing);
-        check(Edits::Replicated, "_exp", "60", Use::Expiry);
+        check(Edits::Made, "_cv", "\"1@a\"", Use::Told);
         check(Edits::Made, "_foo", "1", Use::Body);
     }
 

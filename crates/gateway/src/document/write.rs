@@ -24,29 +24,18 @@ use tidegate_http::{
     media::MediaType,
     multipart::{Boundary, Multipart},
 };
-use tidegate_json::{Document as Scanned, Limits, read_string, scan_document, write_string};
+use tidegate_json::{Limits, scan_document, write_string};
 use tidegate_types::{DocId, Rev};
 
-/// A document as it came, and the version it says it edits.
-pub(super) struct Sent {
-    pub(super) document: ParsedDocument,
-    pub(super) version: Option<String>,
+/// Reads a text that is one document.
+fn parse_document(text: &Bytes, edits: Edits) -> Result<ParsedDocument, Error> {
+    Ok(parse(text, rules(edits))?)
 }
 
-impl Sent {
-    /// Reads a text that is one document.
-    pub(super) fn parse(text: &Bytes, edits: Edits) -> Result<Self, Error> {
-        let scanned = scan_document(text, Limits::default())?;
-        Self::from_scanned(text, scanned, edits)
-    }
-
-    pub(super) fn from_scanned(text: &Bytes, scanned: Scanned<'_>, edits: Edits) -> Result<Self, Error> {
-        let version = scanned.special("_cv").and_then(read_string).map(std::borrow::Cow::into_owned);
-        Ok(Self {
-            document: from_scanned(text, scanned, rules(edits))?,
-            version: version.filter(|text| !text.is_empty()),
-        })
-    }
+/// When the document expires, as far as it says so itself.
+pub(super) fn expiry(cx: &Context, document: &ParsedDocument) -> Result<Option<u64>, Error> {
+    let text = document.told("_exp");
+    Ok(text.map(|text| cx.engine.expiry(&text)).transpose()?.flatten())
 }
 
 pub(crate) async fn put(cx: &Context, db: &Database, id: &DocId, body: Incoming) -> Answer {
@@ -56,8 +45,8 @@ pub(crate) async fn put(cx: &Context, db: &Database, id: &DocId, body: Incoming)
     let written = if is_related {
         put_related(cx, db, (id, edits), body).await?
     } else {
-        let sent = Sent::parse(&cx.read_json(body).await?, edits)?;
-        let document = placed(cx, (db, id), sent, edits).await?;
+        let document = parse_document(&cx.read_json(body).await?, edits)?;
+        let document = placed(cx, (db, id), document, edits).await?;
         save(cx, db, id.clone(), (document, edits)).await?
     };
     Ok(saved(cx, db, StatusCode::CREATED, (id, &written.rev)))
@@ -69,12 +58,12 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
     if local_id(&scanned).is_some() {
         return Err(Error::bad_request("Invalid doc ID"));
     }
-    let mut sent = Sent::from_scanned(&text, scanned, Edits::Made)?;
-    let id = match sent.document.id.take() {
+    let mut document = from_scanned(&text, scanned, rules(Edits::Made))?;
+    let id = match document.id.take() {
         Some(id) => check_plain(id)?,
         None => format!("{:032x}", rand::random::<u128>()).parse()?,
     };
-    let document = placed(cx, (db, &id), sent, Edits::Made).await?;
+    let document = placed(cx, (db, &id), document, Edits::Made).await?;
     let written = save(cx, db, id.clone(), (document, Edits::Made)).await?;
     let mut response = saved(cx, db, StatusCode::OK, (&id, &written.rev));
     let location = HeaderValue::try_from(tidegate_http::path::encode_segment(id.as_str()).as_ref());
@@ -120,16 +109,16 @@ pub(super) fn check_plain(id: DocId) -> Result<DocId, Error> {
 async fn placed(
     cx: &Context,
     (db, id): (&Database, &DocId),
-    sent: Sent,
+    mut document: ParsedDocument,
     edits: Edits,
 ) -> Result<ParsedDocument, Error> {
-    let Sent { mut document, version } = sent;
     if document.id.as_ref().is_some_and(|in_body| in_body != id) {
         let reason = "The document ID provided in the body does not match the document ID in the path";
         return Err(Error::bad_request(reason));
     }
     match edits {
         Edits::Made => {
+            let version = document.told("_cv").filter(|version| !version.is_empty());
             let rev = edited_rev(cx, (db, id), (version.as_deref(), document.revs.first())).await?;
             document.revs = rev.into_iter().collect();
         }
@@ -156,9 +145,11 @@ async fn put_related(
         let boundary = Boundary::from_content_type(content_type)?;
         let mut parts = Multipart::new(cx.stream(body)?, &boundary);
         let document = read_document(&mut parts, cx.read_limits().bytes_max, rules(edits)).await?;
-        let document = placed(&cx, (&db, &id), Sent { document, version: None }, edits).await?;
+        let document = placed(&cx, (&db, &id), document, edits).await?;
+        let expires_s = expiry(&cx, &document)?;
         let parent = document.revs.first().cloned();
-        let write = stage_related(&db, &mut parts, (id, document), edits).await?;
+        let mut write = stage_related(&db, &mut parts, (id, document), edits).await?;
+        write.expires_s = expires_s;
         commit(&db, write).await.map_err(|error| conflict_of(error, parent.as_ref()))
     };
     to_its_end(&cx.tasks, work).await
@@ -170,14 +161,16 @@ async fn save(
     id: DocId,
     (document, edits): (ParsedDocument, Edits),
 ) -> Result<Written, Error> {
-    let parent = document.revs.first().cloned();
+    let (parent, expires_s) = (document.revs.first().cloned(), expiry(cx, &document)?);
     if document.attachments.is_empty() {
-        let write = stage(db, id, document, edits).await?;
+        let mut write = stage(db, id, document, edits).await?;
+        write.expires_s = expires_s;
         return commit(db, write).await.map_err(|error| conflict_of(error, parent.as_ref()));
     }
     let db = db.clone();
     let work = async move {
-        let write = stage(&db, id, document, edits).await?;
+        let mut write = stage(&db, id, document, edits).await?;
+        write.expires_s = expires_s;
         commit(&db, write).await.map_err(|error| conflict_of(error, parent.as_ref()))
     };
     to_its_end(&cx.tasks, work).await

@@ -58,6 +58,18 @@ fn out_of_use() {
 }
 
 #[test]
+fn resyncs() {
+    let mut t = with_database("4");
+    t.put("/db/a", r#"{"channels":["x"]}"#);
+    t.get("/db/_resync");
+    t.put("/db/_config", r#"{"sync":"function(doc){channel('y');}"}"#);
+    t.post("/db/_resync?action=nonsense", "");
+    t.start_resync();
+    t.get("/db/_changes?filter=sync_gateway/bychannel&channels=y");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
 fn design_documents() {
     for profile in ["2", "4"] {
         let mut t = with_database(profile);

@@ -117,6 +117,33 @@ fn many_read_at_once() {
 }
 
 #[test]
+fn what_was_decided_on_them() {
+    let mut t = with_database("4");
+    let source =
+        r#"{"sync":"function(doc){channel(doc.channels);access(doc.to,doc.channels);role(doc.to,'role:r');}"}"#;
+    t.put("/db/_config", source);
+    t.put("/db/a", r#"{"channels":["x","y"],"to":"al"}"#);
+    t.put("/db/b", r#"{"channels":["<b>"]}"#);
+    t.get("/db/_all_docs?channels=true&access=true");
+    t.get("/db/_raw/a");
+    t.get("/db/_dumpchannel/x");
+    t.get("/db/_dumpchannel/%3Cb%3E");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn documents_that_expire() {
+    let mut t = with_database("2");
+    t.put("/db/a", r#"{"_exp":"2099-01-02T03:04:05Z","n":1}"#);
+    t.get("/db/a");
+    t.get("/db/a?show_exp=true");
+    t.put("/db/b", r#"{"_exp":"nonsense"}"#);
+    t.post("/db/_bulk_docs", r#"{"docs":[{"_id":"c","_exp":4070908800},{"_id":"d","_exp":"x"}]}"#);
+    t.get("/db/c?show_exp=true");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
 fn attachments() {
     let mut t = with_database("2");
     t.request("PUT", "/db/a/x.txt", &[("content-type", "application/octet-stream")], "hello world");

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tidegate_testkit::{
     http::{Client, Response},
     server::Server,
+    until,
 };
 
 /// The headers that are part of the protocol.
@@ -102,6 +103,14 @@ impl Transcript {
         self.note((method, path), body, &response);
     }
 
+    /// Starts a resync, and waits until it has come to its end, which is noted.
+    pub(crate) fn start_resync(&mut self) {
+        assert_eq!(self.client.post("/db/_resync?online=true", "").unwrap().status, 200);
+        let done = || self.client.get("/db/_resync").unwrap().text().contains("\"status\":\"completed\"");
+        until("the resync is completed", done);
+        self.get("/db/_resync");
+    }
+
     /// What a web page has a browser ask of the public port.
     pub(crate) fn page(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) {
         let response = self.public.as_ref().unwrap().request(method, path, headers, b"").unwrap();
@@ -180,6 +189,18 @@ fn rev_in(json: &str) -> String {
     rev.split('"').next().unwrap().to_owned()
 }
 
+/// Replaces the `length` characters behind each `mark`, unless it is the empty text that is there.
+fn blot_filled(text: &str, mark: &str, length: usize) -> String {
+    text.split(mark)
+        .enumerate()
+        .map(|(index, piece)| match index {
+            0 => piece.to_owned(),
+            _ if piece.starts_with('"') => format!("{mark}{piece}"),
+            _ => format!("{mark}…{}", &piece[length..]),
+        })
+        .collect()
+}
+
 /// Replaces the `length` characters behind each `mark`.
 fn blot(text: &str, mark: &str, length: usize) -> String {
     let mut pieces = text.split(mark);
@@ -199,6 +220,9 @@ fn blot_gateway(text: &str) -> String {
     let text = blot(&text, "\"server_uuid\":\"", 32);
     let text = blot(&text, "\"session_id\":\"", 40);
     let text = blot(&text, "\"expires\":\"", 20);
+    let text = blot(&text, "\"src\":\"", 11);
+    let text = blot_filled(&text, "\"start_time\":\"", 20);
+    let text = blot_filled(&text, "\"resync_id\":\"", 32);
     let session = |piece: &str| {
         let (id, rest) = piece.split_at_checked(40)?;
         id.bytes().all(|b| b.is_ascii_hexdigit()).then(|| format!("SESSION{rest}"))
