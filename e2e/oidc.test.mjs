@@ -194,6 +194,13 @@ test('only the browser that was sent comes back, with one code, once', async () 
   assert.equal((await browser.go(back)).status, 400, 'the journey is over');
 });
 
+test('the client\'s secret is told nobody, and stays', async () => {
+  const config = await server.expect(200, 'GET', `${server.admin}/db/_config`);
+  assert.equal(config.oidc.providers.home.validation_key, 'xxxxx');
+  await server.expect(201, 'POST', `${server.admin}/db/_config`, { body: { oidc: config.oidc } });
+  assert.equal((await journey('ada')).response.status, 200);
+});
+
 test('a refusal of the provider is told', async () => {
   const told = async (query) => {
     const { status, body } = await server.request('GET', `${callback}?${query}`);

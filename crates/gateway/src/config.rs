@@ -106,6 +106,9 @@ const LOGIN_KEYS: &[&str] = &[
     "session_cookie_secure",
 ];
 
+/// What stands for a secret.
+const REDACTED: &str = "xxxxx";
+
 /// What decides on channels where nobody says.
 const DEFAULT_SYNC: &str = "function(doc){channel(doc.channels);}";
 const JAVASCRIPT: HeaderValue = HeaderValue::from_static("application/javascript");
@@ -141,6 +144,7 @@ pub(crate) async fn get(cx: &Context, db: &Database) -> Answer {
         config.entry("sync").or_insert_with(|| DEFAULT_SYNC.into());
         config.insert("revs_limit".to_owned(), db.info().await?.revs_limit.into());
     }
+    for_each_secret(&mut config, |_, secret| *secret = REDACTED.into());
     let mut response = json_value(StatusCode::OK, &Value::Object(config));
     put_etag(&mut response, &etag);
     Ok(response)
@@ -148,8 +152,9 @@ pub(crate) async fn get(cx: &Context, db: &Database) -> Answer {
 
 /// `PUT` replaces what was there, `POST` changes what it says.
 pub(crate) async fn put(cx: &Context, db: &Database, body: Incoming) -> Answer {
-    let new = parse(&cx.read_json(body).await?)?;
+    let mut new = parse(&cx.read_json(body).await?)?;
     let old = load(db).await?;
+    keep_secrets(&mut new, &old);
     check_match(cx, &etag(db, &old).await?)?;
     let merged = if cx.request.method == http::Method::POST {
         let mut merged = old;
@@ -266,9 +271,30 @@ async fn keep(db: &Database, mut config: Map<String, Value>) -> Result<Map<Strin
     Ok(config)
 }
 
+/// Secrets of identity providers are told nobody, and stay when they come back as they were told.
+fn keep_secrets(new: &mut Map<String, Value>, old: &Map<String, Value>) {
+    for_each_secret(new, |provider, secret| {
+        let known = old.get("oidc").and_then(|oidc| oidc.get("providers")?.get(provider)?.get("validation_key"));
+        if secret == REDACTED {
+            *secret = known.cloned().unwrap_or_default();
+        }
+    });
+}
+
+/// Shows each secret that is there, with the name of its provider.
+fn for_each_secret(config: &mut Map<String, Value>, mut visit: impl FnMut(&str, &mut Value)) {
+    let providers = config.get_mut("oidc").and_then(|oidc| oidc.get_mut("providers")?.as_object_mut());
+    for (name, provider) in providers.into_iter().flatten() {
+        if let Some(secret) = provider.get_mut("validation_key").filter(|secret| secret.is_string()) {
+            visit(name, secret);
+        }
+    }
+}
+
 fn forget_passwords(value: &mut Value) {
     if let Some(members) = value.as_object_mut() {
         members.remove("password");
+        members.remove("passwordhash_bcrypt");
         members.values_mut().for_each(forget_passwords);
     }
 }
@@ -367,6 +393,23 @@ mod tests {
     fn keys_are_sorted_and_those_of_logins_are_among_them() {
         assert!(KEYS.is_sorted());
         assert!(LOGIN_KEYS.iter().all(|key| KEYS.contains(key)));
+    }
+
+    #[test]
+    fn secrets_are_not_told_and_stay() {
+        let of = |secret: &str| {
+            let config =
+                json!({ "oidc": { "providers": { "p": { "validation_key": secret }, "q": { "issuer": "i" } } } });
+            config.as_object().unwrap().clone()
+        };
+        let (mut told, stored) = (of("secret"), of("secret"));
+        for_each_secret(&mut told, |_, secret| *secret = REDACTED.into());
+        assert_eq!(told, of("xxxxx"));
+        keep_secrets(&mut told, &stored);
+        assert_eq!(told, stored);
+        let mut new = of("new");
+        keep_secrets(&mut new, &stored);
+        assert_eq!(new, of("new"));
     }
 
     #[test]
