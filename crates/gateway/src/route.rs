@@ -96,6 +96,8 @@ pub(crate) enum DatabaseRoute {
     /// A session by its id.
     SessionOf(String),
     Oidc(OidcRoute),
+    /// Sync Gateway has it, for users as well; Tidegate hasn't, or not yet.
+    PublicLater,
     /// Sync Gateway has it; Tidegate hasn't, or not yet.
     Later,
 }
@@ -168,7 +170,7 @@ fn special_route(name: &str, rest: &[&str], segments: &Segments<'_>) -> Result<(
     if rest.is_empty()
         && let Some(route) = plain_special(name)
     {
-        let is_list = matches!(route, R::Users | R::Roles);
+        let is_list = matches!(name, "_user" | "_role" | "_replication" | "_replicationStatus");
         return Ok((route, is_list));
     }
     let route = match (name, rest) {
@@ -187,7 +189,8 @@ fn special_route(name: &str, rest: &[&str], segments: &Segments<'_>) -> Result<(
         ("_session", [id]) => R::SessionOf((*id).to_owned()),
         ("_user" | "_role", [_, "_access_history", ..])
         | ("_config", ["audit" | "functions", ..])
-        | ("_replication" | "_replicationStatus" | "_view" | "_dump" | "_function" | "_channel_history", _) => R::Later,
+        | ("_replication" | "_replicationStatus" | "_view" | "_dump" | "_channel_history", _) => R::Later,
+        ("_function", _) => R::PublicLater,
         _ => return Err(Error::unknown_url()),
     };
     Ok((route, false))
@@ -220,14 +223,10 @@ fn plain_special(name: &str) -> Option<DatabaseRoute> {
         "_oidc_challenge" => R::Oidc(OidcRoute::Challenge),
         "_oidc_callback" => R::Oidc(OidcRoute::Callback),
         "_oidc_refresh" => R::Oidc(OidcRoute::Refresh),
-        "_replication"
-        | "_replicationStatus"
-        | "_blipsync"
-        | "_facebook"
-        | "_google"
-        | "_attachment_migration"
-        | "_metadata_migration"
-        | "_index_init" => R::Later,
+        "_blipsync" | "_facebook" | "_google" => R::PublicLater,
+        "_replication" | "_replicationStatus" | "_attachment_migration" | "_metadata_migration" | "_index_init" => {
+            R::Later
+        }
         _ => return None,
     })
 }
@@ -311,7 +310,7 @@ impl DatabaseRoute {
             Self::Config => GET_PUT_POST,
             Self::UserSessions(_) | Self::UserSession(..) => DELETE,
             Self::SessionOf(_) => &["GET", "HEAD", "DELETE"],
-            Self::Later => ALL,
+            Self::Later | Self::PublicLater => ALL,
         }
     }
 
@@ -355,7 +354,8 @@ impl DatabaseRoute {
             | Self::Explain
             | Self::Compact
             | Self::Repair
-            | Self::Later => false,
+            | Self::Later
+            | Self::PublicLater => false,
         }
     }
 
@@ -375,7 +375,7 @@ impl DatabaseRoute {
             | Self::Design(_)
             | Self::View(..)
             | Self::Oidc(_)
-            | Self::Later => self.methods_of_admin(),
+            | Self::PublicLater => self.methods_of_admin(),
             Self::Config
             | Self::SyncFunction
             | Self::ImportFilter
@@ -398,7 +398,8 @@ impl DatabaseRoute {
             | Self::UserSession(..)
             | Self::Roles
             | Self::Role(_)
-            | Self::SessionOf(_) => NONE,
+            | Self::SessionOf(_)
+            | Self::Later => NONE,
         }
     }
 }

@@ -1,11 +1,6 @@
 //! `PUT` and `DELETE` of a document, and `POST` to the keyspace. Source: `spec/gateway.md` 2.3.
 
-use super::{
-    read::{load, put_etag},
-    render::Version,
-    request::edited_rev,
-    special::rules,
-};
+use super::{read::put_etag, render::Version, request::edited_rev, special::rules};
 use crate::{
     context::{Answer, Context, json},
     error::Error,
@@ -74,17 +69,11 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
 pub(crate) async fn delete(cx: &Context, db: &Database, id: &DocId) -> Answer {
     let rev = edited_rev(cx, (db, id), (None, None)).await?;
     match &rev {
-        // What is deleted can't be deleted once more.
-        Some(rev) if exists(db, id).await? => {
-            if load(db, id, rev).await?.deleted {
-                return Err(Error::conflict("Document revision conflict"));
-            }
-        }
-        Some(_) => return Err(tidegate_engine::Error::NotFound(Absence::Missing).into()),
+        Some(rev) => check_deletable(db, id, rev).await?,
         None => match (db.get(id, &Which::Winner, Detail::Plain).await, cx.shared.settings.profile) {
             (Ok(_), _) => return Err(Error::conflict("Document exists")),
             // Version 4 makes a tombstone of nothing.
-            (Err(tidegate_engine::Error::NotFound(_)), Profile::Four) => {}
+            (Err(tidegate_engine::Error::NotFound(Absence::Missing)), Profile::Four) => {}
             (Err(error), _) => return Err(error.into()),
         },
     }
@@ -94,10 +83,20 @@ pub(crate) async fn delete(cx: &Context, db: &Database, id: &DocId) -> Answer {
     Ok(saved(cx, db, StatusCode::OK, (id, &written.rev)))
 }
 
-/// Whether there is, or was, such a document.
-async fn exists(db: &Database, id: &DocId) -> Result<bool, Error> {
-    let (_, rows) = db.rows(std::slice::from_ref(id)).await?;
-    Ok(rows.iter().any(Option::is_some))
+/// Refuses to delete what is deleted, or isn't there. Whoever may not see it may delete it, if the sync function says so.
+async fn check_deletable(db: &Database, id: &DocId, rev: &Rev) -> Result<(), Error> {
+    use tidegate_engine::Error as E;
+    let conflict = || Error::conflict("Document revision conflict");
+    match db.get(id, &Which::Rev(rev.clone()), Detail::Plain).await {
+        Ok(document) if document.deleted => Err(conflict()),
+        Ok(_) | Err(E::Access(_)) => Ok(()),
+        Err(E::NotFound(_)) => match db.get(id, &Which::Winner, Detail::Plain).await {
+            Err(E::NotFound(Absence::Missing)) => Err(E::NotFound(Absence::Missing).into()),
+            Ok(_) | Err(E::NotFound(_) | E::Access(_)) => Err(conflict()),
+            Err(error) => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Refuses ids of documents that are no plain ones.

@@ -2,6 +2,7 @@
 
 mod config;
 mod documents;
+mod doors;
 mod feeds;
 mod trials;
 mod users;

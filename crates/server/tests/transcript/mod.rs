@@ -103,6 +103,15 @@ impl Transcript {
         self.note((method, path), body, &response);
     }
 
+    /// The status alone of an answer to an administrator (`None`), or on the public port to a user or to nobody.
+    pub(crate) fn status(&self, caller: Option<Option<&str>>, (method, path): (&str, &str), body: &str) -> u16 {
+        let client = if caller.is_some() { self.public.as_ref().unwrap() } else { &self.client };
+        let authorization = caller.flatten().map(|user| format!("Basic {}", BASE64_STANDARD.encode(user)));
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+        client.request(method, path, &headers, body.as_bytes()).unwrap().status
+    }
+
     /// Starts a resync, and waits until it has come to its end, which is noted.
     pub(crate) fn start_resync(&mut self) {
         assert_eq!(self.client.post("/db/_resync?online=true", "").unwrap().status, 200);
