@@ -142,12 +142,21 @@ impl Run {
     }
 }
 
+/// Whether a feed ends well by it: its reader may not read any more, or the database is gone.
+pub(super) fn is_farewell(error: &Error) -> bool {
+    matches!(error.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+}
+
 impl Source for Run {
     async fn next(&mut self) -> Result<Option<Bytes>, Aborted> {
         // What is written before the first page is sent at once: clients wait for it.
         if self.out.is_empty() || self.kind == FeedKind::Normal {
             while self.phase != Phase::Ended {
                 if let Err(error) = self.advance().await {
+                    if is_farewell(&error) {
+                        self.phase = Phase::Ending;
+                        continue;
+                    }
                     // The response is cut: a client must not take it for whole.
                     tracing::error!(reason = %error.reason, "a changes feed failed");
                     return Err(Aborted);
