@@ -54,7 +54,7 @@ impl Head {
 impl Context {
     /// The database of this name, if the caller may use it.
     pub(crate) async fn database(&self, name: &DbName) -> Result<Database, Error> {
-        Ok(self.engine.database(&self.caller, name).await?)
+        Ok(self.engine.database(&self.caller, name).await?.without_stubs())
     }
 
     pub(crate) fn query(&self) -> Result<Query<'_>, Error> {

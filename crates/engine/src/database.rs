@@ -2,13 +2,14 @@
 
 use crate::{
     Caller, Change, DatabaseInfo, DocRange, DocRow, Document, Engine, Error, Feed, Layout, Order, PurgeRecord, Purged,
-    document::from_row,
+    document::{from_row, unseen_leaves},
     principals::Viewer,
     rules::{Purpose, Rules},
-    sight::{Shown, Sight},
+    sight::{Shown, Sight, Stubs},
 };
 use std::sync::Arc;
 use tidegate_access::{Security, UserCtx};
+use tidegate_revtree::Tree;
 use tidegate_store::{Listing, Reader, Winner};
 use tidegate_types::{DbName, DocId, Rev, Seq};
 
@@ -20,6 +21,7 @@ pub struct Database {
     pub(crate) rules: Arc<Rules>,
     pub(crate) caller: Caller,
     pub(crate) viewer: Viewer,
+    pub(crate) stubs: Stubs,
 }
 
 /// Which of the revisions somebody offers are wanted.
@@ -54,7 +56,7 @@ impl Database {
         caller: Caller,
         viewer: Viewer,
     ) -> Self {
-        Self { engine, store, rules, caller, viewer }
+        Self { engine, store, rules, caller, viewer, stubs: Stubs::default() }
     }
 
     /// Checks that the caller administers the database.
@@ -160,6 +162,10 @@ impl Database {
     /// [`Error::Access`], the database is gone, or the storage failed.
     pub fn purges(&self) -> Result<PurgeList, Error> {
         self.check_listing()?;
+        // Of which documents there were, those who see some of them learn nothing.
+        if self.is_seen_by_channels() {
+            self.check_upkeep()?;
+        }
         Ok(PurgeList { reader: self.store.reader()?, last: 0 })
     }
 
@@ -230,16 +236,18 @@ impl Database {
         for (state, shown) in documents.iter_mut().zip(sight.shows_each(&bodies).await?) {
             *state = state.take().filter(|_| shown.is_some());
         }
-        let diff = |((id, revs), document): ((DocId, Vec<Rev>), Option<tidegate_store::DocumentState>)| {
-            let Some(document) = document else {
-                return RevsDiff { id, missing: revs, possible_ancestors: Vec::new() };
+        let mut diffs = Vec::with_capacity(offered.len());
+        for ((id, revs), document) in offered.into_iter().zip(documents) {
+            let diff = match document {
+                None => RevsDiff { id, missing: revs, possible_ancestors: Vec::new() },
+                Some(state) => {
+                    let unseen = unseen_leaves(&sight, &state.tree).await?;
+                    RevsDiff::of(id, &revs, (&state.tree, &unseen))
+                }
             };
-            let missing = document.tree.missing(&revs);
-            let possible_ancestors = document.tree.possible_ancestors(&missing).into_iter().cloned().collect();
-            RevsDiff { id, missing: missing.into_iter().cloned().collect(), possible_ancestors }
-        };
-        let diffs = offered.into_iter().zip(documents).map(diff);
-        Ok(diffs.filter(|diff| !diff.missing.is_empty()).collect())
+            diffs.extend(Some(diff).filter(|diff| !diff.missing.is_empty()));
+        }
+        Ok(diffs)
     }
 
     /// The live documents of a range.
@@ -298,6 +306,19 @@ impl Database {
             return Ok(0);
         }
         Ok(self.store.count_changes(after, 10_000).await?)
+    }
+}
+
+impl RevsDiff {
+    /// Leaves that are hidden aren't here. Of those that are stubs, nobody learns by offering others.
+    fn of(id: DocId, revs: &[Rev], (tree, unseen): (&Tree, &[(Rev, Option<Shown>)])) -> Self {
+        let unknown = tree.missing(revs);
+        let is_unseen = |rev: &Rev| unseen.iter().any(|(unseen, _)| unseen == rev);
+        let is_hidden = |rev: &Rev| unseen.iter().any(|(unseen, shown)| unseen == rev && shown.is_none());
+        let missing: Vec<&Rev> = revs.iter().filter(|rev| unknown.contains(rev) || is_hidden(rev)).collect();
+        let ancestors = tree.possible_ancestors(&missing).into_iter().filter(|rev| !is_unseen(rev));
+        let possible_ancestors = ancestors.cloned().collect();
+        Self { id, missing: missing.into_iter().cloned().collect(), possible_ancestors }
     }
 }
 

@@ -40,8 +40,8 @@ pub struct Document {
 pub struct History {
     tree: Tree,
     revs_limit: usize,
-    /// Leaves that its reader may not see.
-    hidden: Vec<Rev>,
+    /// Leaves that its reader may not see, or not whole.
+    unseen: Vec<(Rev, Option<Shown>)>,
 }
 
 /// Which revision to read.
@@ -128,7 +128,7 @@ impl Database {
             (Which::Winner | Which::Rev(_) | Which::LatestOf(_), _) => {
                 let state = reader.document(id).await?.ok_or(Error::NotFound(Absence::Missing))?;
                 let node = self.selected(&sight, &state, which).await?;
-                let shown = sight.shows(node.body.stored()).await?.ok_or_else(|| self.hidden())?;
+                let shown = self.sayable(sight.shows(node.body.stored()).await?, &node).ok_or_else(|| self.hidden())?;
                 if shown == Shown::Stub && *which == Which::Winner {
                     return Err(self.hidden());
                 }
@@ -163,9 +163,9 @@ impl Database {
         let Some(state) = sight.reader.document(id).await? else { return which.of_nothing() };
         let history = history(&sight, state.tree.clone()).await?;
         let mut found = Vec::new();
-        for (rev, node) in select_many(&state.tree, which) {
+        for (rev, node) in select_many(&state.tree, which, &history.unseen) {
             let shown = match node {
-                Some(node) => sight.shows(node.body.stored()).await?,
+                Some(node) => self.sayable(sight.shows(node.body.stored()).await?, node),
                 None => None,
             };
             let document = match (node, shown) {
@@ -326,7 +326,9 @@ fn select<'t>(tree: &'t Tree, which: &Which) -> Result<&'t Node, Error> {
     }
 }
 
-fn select_many<'t>(tree: &'t Tree, which: &OpenRevs) -> Vec<(Rev, Option<&'t Node>)> {
+/// Of leaves that weren't named, those that are `unseen` are as if they weren't there; but that a branch which was seen
+/// is deleted is told.
+fn select_many<'t>(tree: &'t Tree, which: &OpenRevs, unseen: &[(Rev, Option<Shown>)]) -> Vec<(Rev, Option<&'t Node>)> {
     let found = |node: &'t Node| (node.rev.clone(), Some(node));
     match which {
         OpenRevs::All => tree.leaves().into_iter().map(found).collect(),
@@ -334,7 +336,9 @@ fn select_many<'t>(tree: &'t Tree, which: &OpenRevs) -> Vec<(Rev, Option<&'t Nod
         OpenRevs::LatestOf(revs) => {
             let mut selected: Vec<(Rev, Option<&Node>)> = Vec::new();
             for rev in revs {
-                let leaves = tree.descendants(rev);
+                let mut leaves = tree.descendants(rev);
+                let shown = |leaf: &Node| unseen.iter().find(|(rev, _)| *rev == leaf.rev).map(|(_, shown)| *shown);
+                leaves.retain(|leaf| shown(leaf).is_none_or(|shown| leaf.deleted && shown.is_some()));
                 let fresh: Vec<_> =
                     leaves.iter().filter(|leaf| !selected.iter().any(|(rev, _)| *rev == leaf.rev)).collect();
                 selected.extend(fresh.into_iter().map(|leaf| found(leaf)));
@@ -350,7 +354,7 @@ fn select_many<'t>(tree: &'t Tree, which: &OpenRevs) -> Vec<(Rev, Option<&'t Nod
 impl History {
     /// Those of these leaves that may be seen.
     fn seen<'t>(&self, leaves: Vec<&'t Rev>) -> Vec<&'t Rev> {
-        leaves.into_iter().filter(|rev| !self.hidden.contains(rev)).collect()
+        leaves.into_iter().filter(|rev| !self.unseen.iter().any(|(unseen, _)| unseen == *rev)).collect()
     }
 
     fn path(&self, rev: &Rev) -> impl Iterator<Item = &Node> {
@@ -360,12 +364,19 @@ impl History {
 
 async fn history(sight: &Sight, tree: Tree) -> Result<History, Error> {
     let revs_limit = usize::try_from(sight.reader.info().await?.revs_limit).unwrap_or(usize::MAX);
-    let leaves: Vec<(Rev, Option<Seq>)> =
-        tree.leaves().into_iter().map(|leaf| (leaf.rev.clone(), leaf.body.stored())).collect();
-    let bodies: Vec<_> = leaves.iter().map(|(_, body)| *body).collect();
-    let shown = if sight.access.access().is_some() { sight.shows_each(&bodies).await? } else { Vec::new() };
-    let hidden = leaves.into_iter().zip(shown).filter(|(_, shown)| shown.is_none()).map(|((rev, _), _)| rev);
-    Ok(History { hidden: hidden.collect(), tree, revs_limit })
+    Ok(History { unseen: unseen_leaves(sight, &tree).await?, tree, revs_limit })
+}
+
+/// The leaves that the reader may not see, or not whole.
+pub(crate) async fn unseen_leaves(sight: &Sight, tree: &Tree) -> Result<Vec<(Rev, Option<Shown>)>, Error> {
+    if sight.access.access().is_none() {
+        return Ok(Vec::new());
+    }
+    let leaves = tree.leaves();
+    let bodies: Vec<_> = leaves.iter().map(|leaf| leaf.body.stored()).collect();
+    let shown = sight.shows_each(&bodies).await?;
+    let leaves = leaves.into_iter().map(|leaf| leaf.rev.clone());
+    Ok(leaves.zip(shown).filter(|(_, shown)| *shown != Some(Shown::Whole)).collect())
 }
 
 /// The revision of a node; `None` if its body is gone.

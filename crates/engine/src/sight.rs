@@ -6,6 +6,7 @@
 use crate::{Database, Error, principals::Viewer, rules::Rules};
 use std::sync::Arc;
 use tidegate_channels::Access;
+use tidegate_revtree::Node;
 use tidegate_store::{Assigned, Reader, Standing};
 use tidegate_types::{Channel, Seq};
 
@@ -22,6 +23,16 @@ pub(crate) enum Reach {
     Everything,
     /// The documents of its channels.
     Channels(Arc<crate::principals::Known>),
+}
+
+/// Whether a revision with which a document left its reader's channels is told of, without its content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stubs {
+    /// It is.
+    #[default]
+    Told,
+    /// It isn't, unless it is a tombstone: in the dialect it would look like a document with nothing in it.
+    Hidden,
 }
 
 /// What is shown of a revision.
@@ -45,6 +56,18 @@ impl Database {
             }
         };
         Ok(Sight { reader, access })
+    }
+
+    /// The database for a dialect that has no word for revisions of which no more may be seen than that they are there:
+    /// they can't be seen at all.
+    #[must_use]
+    pub fn without_stubs(self) -> Self {
+        Self { stubs: Stubs::Hidden, ..self }
+    }
+
+    /// What is shown of a revision, as the dialect can say it.
+    pub(crate) fn sayable(&self, shown: Option<Shown>, node: &Node) -> Option<Shown> {
+        shown.filter(|shown| *shown == Shown::Whole || self.stubs == Stubs::Told || node.deleted)
     }
 
     /// Whether users may learn of documents that they may not see.

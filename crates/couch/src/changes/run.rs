@@ -283,7 +283,8 @@ impl Run {
     /// Writes what has changed since.
     async fn follow(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         if self.seen.is_some() {
-            while self.next_seen(out).await? {}
+            // A page at a time, however much was granted: the wait for the next one is over at once.
+            self.next_seen(out).await?;
             return Ok(());
         }
         let changes = self.feed.next(PAGE).await?;

@@ -114,7 +114,7 @@ impl Rows {
         let (info, found) = db.rows(&known).await?;
         let mut found = found.into_iter();
         let rows = keys.into_iter().zip(ids).map(|(key, id)| (key, id.and_then(|_| found.next().flatten()))).collect();
-        write_head(db, info.doc_count, None, params.update_seq.then_some(info.update_seq), out);
+        write_head(db, total_of(db, info.doc_count), None, params.update_seq.then_some(info.update_seq), out);
         Ok(Source::Keys(rows))
     }
 
@@ -138,7 +138,7 @@ impl Rows {
         let mut before = if listed == Listed::All { list.offset().await? } else { Some(0) };
         if empty {
             params.limit = 0;
-            before = Some(total);
+            before = total_of(db, total);
         }
         let mut skipped = 0;
         while skipped < params.skip {
@@ -149,7 +149,7 @@ impl Rows {
             }
         }
         let offset = before.map(|before| before + skipped as u64);
-        write_head(db, total, offset, params.update_seq.then_some(list.info().update_seq), out);
+        write_head(db, total_of(db, total), offset, params.update_seq.then_some(list.info().update_seq), out);
         Ok(Source::List(Box::new(list)))
     }
 
@@ -252,14 +252,20 @@ impl Rows {
     }
 }
 
+/// How many documents there are, for those who may know.
+fn total_of(db: &Database, total: u64) -> Option<u64> {
+    Some(total).filter(|_| !db.is_seen_by_channels())
+}
+
 fn write_head(
     db: &Database,
-    total: u64,
+    total: Option<u64>,
     offset: Option<u64>,
     update_seq: Option<tidegate_types::Seq>,
     out: &mut Vec<u8>,
 ) {
-    let offset = offset.map_or("null".to_owned(), |offset| offset.to_string());
+    let number = |number: Option<u64>| number.map_or("null".to_owned(), |number| number.to_string());
+    let (total, offset) = (number(total), number(offset));
     out.extend_from_slice(format!("{{\"total_rows\":{total},\"offset\":{offset},").as_bytes());
     if let Some(seq) = update_seq {
         out.extend_from_slice(format!("\"update_seq\":\"{}\",", wire_seq(db, seq)).as_bytes());
