@@ -65,6 +65,7 @@ macro_rules! files {
 }
 
 files! {
+    access => "access.test.mjs",
     attachments => "attachments.test.mjs",
     bulk => "bulk.test.mjs",
     changes => "changes.test.mjs",
