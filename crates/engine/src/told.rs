@@ -7,6 +7,7 @@ use crate::{
 };
 use std::{collections::VecDeque, sync::Arc};
 use tidegate_channels::{Access, Losses, Position, Row, Step, Telling, Walk};
+use tidegate_revtree::Node;
 use tidegate_types::{Channel, Principal, Rev, Seq};
 
 /// Rows of a channel that are read at once, at the most and at the least.
@@ -274,9 +275,19 @@ async fn tell(sight: &Sight, access: &Access, row: Row<Change>) -> Result<Option
         Telling::Seen => News::Changed(change),
         Telling::Left(_) | Telling::Lost if is_seen(sight, access, &change).await? => return Ok(None),
         Telling::Left(channels) => News::Left(change, channels),
-        Telling::Lost => News::Lost(change),
+        Telling::Lost => News::Lost(before(sight, change, position.trigger).await?),
     };
     Ok(Some(Told { position, news }))
+}
+
+/// The change as its reader may have seen it before the loss: of revisions that were written since, it learns nothing.
+async fn before(sight: &Sight, change: Arc<Change>, loss: Option<Seq>) -> Result<Arc<Change>, Error> {
+    let Some(loss) = loss.filter(|loss| change.seq > *loss) else { return Ok(change) };
+    let Some(state) = sight.reader.document(&change.id).await? else { return Ok(change) };
+    let path = state.tree.path(&change.winner);
+    let was_there = |node: &&Node| node.body.stored().is_some_and(|written| written <= loss);
+    let Some(seen) = path.iter().copied().find(was_there).or(path.last().copied()) else { return Ok(change) };
+    Ok(Arc::new(Change { winner: seen.rev.clone(), others: Vec::new(), ..Change::clone(&change) }))
 }
 
 async fn is_seen(sight: &Sight, access: &Access, change: &Change) -> Result<bool, Error> {

@@ -5,4 +5,6 @@
 mod feeds;
 mod histories;
 mod leaks;
+mod losses;
+mod rules;
 mod site;
