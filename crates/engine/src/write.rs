@@ -94,29 +94,51 @@ impl Database {
     /// Has edits committed. Those that were judged by rules which changed meanwhile are judged again.
     async fn commit(&self, edits: Vec<Edit>, wished: &[Option<u64>]) -> Result<Vec<Result<Written, Error>>, Error> {
         let copies = self.rules.sync.as_ref().map(|_| edits.clone()).unwrap_or_default();
-        let mut written = self.store.edit(edits).await?;
+        let outcomes = self.store.edit(edits).await?;
+        let places = outcomes.iter().enumerate().filter(|(_, outcome)| is_outdated(outcome));
+        let mut outdated: Vec<usize> = places.map(|(place, _)| place).collect();
+        let mut written: Vec<_> = outcomes.into_iter().map(|outcome| outcome.map_err(Error::from)).collect();
         for _ in 0..JUDGED_AGAIN_MAX {
-            let is_outdated = |outcome: &Result<_, _>| matches!(outcome, Err(tidegate_store::Error::Outdated));
-            let places: Vec<usize> =
-                (0..written.len()).filter(|at| written.get(*at).is_some_and(is_outdated)).collect();
-            if places.is_empty() {
+            if outdated.is_empty() {
                 break;
             }
-            let db = self.renewed().await?;
-            let mut again = Vec::new();
-            for (edit, wish) in places.iter().filter_map(|at| copies.get(*at).zip(wished.get(*at))) {
-                let mut edit = edit.clone();
-                edit.assignment = wish_of(*wish);
-                db.assign(&mut edit).await?;
-                again.push(edit);
+            outdated = self.commit_again(&mut written, outdated, (&copies, wished)).await?;
+        }
+        Ok(written)
+    }
+
+    /// Judges the edits at these places again, and has those committed that are still allowed: a refusal is of one alone.
+    /// Which of them are outdated once more.
+    async fn commit_again(
+        &self,
+        written: &mut [Result<Written, Error>],
+        places: Vec<usize>,
+        (edits, wished): (&[Edit], &[Option<u64>]),
+    ) -> Result<Vec<usize>, Error> {
+        let db = self.renewed().await?;
+        let mut settle = |place: usize, outcome| {
+            if let Some(written) = written.get_mut(place) {
+                *written = outcome;
             }
-            for (at, outcome) in places.into_iter().zip(self.store.edit(again).await?) {
-                if let Some(place) = written.get_mut(at) {
-                    *place = outcome;
+        };
+        let (mut again, mut allowed, mut outdated) = (Vec::new(), Vec::new(), Vec::new());
+        for place in places {
+            let Some((edit, wish)) = edits.get(place).zip(wished.get(place)) else { continue };
+            let mut edit = edit.clone();
+            edit.assignment = wish_of(*wish);
+            match db.assign(&mut edit).await {
+                Ok(()) => {
+                    again.push(edit);
+                    allowed.push(place);
                 }
+                Err(error) => settle(place, Err(error)),
             }
         }
-        Ok(written.into_iter().map(|outcome| outcome.map_err(Error::from)).collect())
+        for (place, outcome) in allowed.into_iter().zip(self.store.edit(again).await?) {
+            outdated.extend(is_outdated(&outcome).then_some(place));
+            settle(place, outcome.map_err(Error::from));
+        }
+        Ok(outdated)
     }
 
     /// Writes one revision.
@@ -166,6 +188,11 @@ impl Database {
 /// What an edit has for its assignment until it is judged.
 fn wish_of(expires_s: Option<u64>) -> Option<Assignment> {
     expires_s.map(|_| Assignment { expires_s, ..Assignment::default() })
+}
+
+/// Whether an edit was judged by rules that aren't those of its commit.
+fn is_outdated(outcome: &Result<Written, tidegate_store::Error>) -> bool {
+    matches!(outcome, Err(tidegate_store::Error::Outdated))
 }
 
 /// Of revisions that its caller may not see, stubs mean nothing: their content could be read by them.

@@ -246,8 +246,8 @@ impl Rows {
         };
         match document {
             Ok(document) => Ok(Some(document)),
-            // It was changed and compacted between the list and the read.
-            Err(tidegate_engine::Error::NotFound(_)) => Ok(None),
+            // It was changed and compacted between the list and the read, or its reader lost it.
+            Err(tidegate_engine::Error::NotFound(_) | tidegate_engine::Error::Access(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -228,8 +228,8 @@ impl Rows {
         };
         match document {
             Ok(document) => render(&self.db, &document, &self.params.docs.options, out).await,
-            // It was changed and compacted between the list and the read.
-            Err(tidegate_engine::Error::NotFound(_)) => {
+            // It was changed and compacted between the list and the read, or its reader lost it.
+            Err(tidegate_engine::Error::NotFound(_) | tidegate_engine::Error::Access(_)) => {
                 out.extend_from_slice(b"null");
                 Ok(())
             }

@@ -24,18 +24,30 @@ pub(super) async fn list(db: &Database, params: &Params, ids: &[DocId]) -> Resul
     changed.truncate(params.limit);
     let last = changed.last().map(|row| row.winner.seq).filter(|_| is_cut).unwrap_or(info.update_seq);
     let mut out = b"{\"results\":[\r\n".to_vec();
-    for (index, changed) in changed.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
+    let mut is_first = true;
+    for changed in changed {
+        let mut row = if is_first { Vec::new() } else { vec![b','] };
+        match write(db, params, changed, &mut row).await {
+            Ok(()) => {
+                is_first = false;
+                out.extend_from_slice(&row);
+                out.push(b'\n');
+            }
+            // Its reader has lost it since.
+            Err(tidegate_engine::Error::NotFound(_) | tidegate_engine::Error::Access(_)) => {}
+            Err(error) => return Err(error.into()),
         }
-        write(db, params, changed, &mut out).await?;
-        out.push(b'\n');
     }
     out.extend_from_slice(format!("],\n\"last_seq\":\"{last}\"}}\n").as_bytes());
     Ok(out)
 }
 
-async fn write(db: &Database, params: &Params, changed: DocRow, out: &mut Vec<u8>) -> Result<(), Error> {
+async fn write(
+    db: &Database,
+    params: &Params,
+    changed: DocRow,
+    out: &mut Vec<u8>,
+) -> Result<(), tidegate_engine::Error> {
     let DocRow { id, winner } = changed;
     let others = match params.style {
         Style::Winner => Vec::new(),

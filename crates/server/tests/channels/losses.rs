@@ -2,12 +2,9 @@
 
 use crate::{
     feeds::WebSocket,
-    site::{Door, Site, basic},
+    site::{Door, GoingOn, Site, basic},
 };
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use std::thread;
 use tidegate_testkit::http::Stream;
 
 const ROUNDS: usize = 30;
@@ -88,7 +85,7 @@ fn nothing_that_is_written_after_a_loss_is_told() {
     site.administer_text("PUT /db/_config/sync", "application/javascript", SYNC);
     site.administer("PUT /db/_role/nurse", r#"{"admin_channels":["x"]}"#);
     site.administer("PUT /db/_user/ada", r#"{"password":"ada"}"#);
-    let is_over = AtomicBool::new(false);
+    let going_on = GoingOn::default();
     let (after, told) = thread::scope(|scope| {
         let all = "include_docs=true&heartbeat=30000";
         let feeds = [
@@ -105,13 +102,14 @@ fn nothing_that_is_written_after_a_loss_is_told() {
         // Keeps the feeds busy, so that losses fall between reading and writing.
         let busy = scope.spawn(|| {
             let mut number = 0;
-            while !is_over.load(Ordering::Relaxed) {
+            while going_on.is_so() {
                 number += 1;
                 site.put(&format!("busy{number}"), r#"{"channels":["x","!"]}"#);
             }
         });
+        let end = going_on.end();
         let after = give_and_take(site);
-        is_over.store(true, Ordering::Relaxed);
+        drop(end);
         busy.join().unwrap();
         (after, readers.into_iter().map(|reader| reader.join().unwrap()).collect::<Vec<_>>())
     });

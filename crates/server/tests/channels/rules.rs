@@ -1,7 +1,7 @@
 //! Where users of Sync Gateway 4.2 lose rows, are refused for no reason or learn too much: what is so here, one rule
 //! after the other. What is told after a loss, of existence, and by which feed is tried by the modules beside.
 
-use crate::site::{Door, Site};
+use crate::site::{Door, GoingOn, Site};
 use serde_json::Value;
 
 const ADA: Option<&str> = Some("ada:ada");
@@ -70,6 +70,39 @@ fn a_refused_write_leaves_no_gap() {
         last += 1;
     }
     assert!(!rows(&site, Door::Gateway, "").iter().any(|row| row["id"].as_str().unwrap().starts_with('n')));
+}
+
+/// A sync function may be replaced at any moment: what it refuses is refused, and nothing else suffers.
+#[test]
+fn a_new_sync_function_refuses_what_it_says_alone() {
+    let strict = "function (doc) { if (doc.bad) throw({forbidden: 'bad'}); channel(doc.channels); }";
+    let lax = "function (doc) { channel(doc.channels); }";
+    let site = site(Some(strict), r#"["x"]"#);
+    let going_on = GoingOn::default();
+    std::thread::scope(|scope| {
+        let _end = going_on.end();
+        scope.spawn(|| {
+            while going_on.is_so() {
+                for text in [lax, strict] {
+                    site.administer_text("PUT /db/_config/sync", "application/javascript", text);
+                    // Nobody writes a new one so often that no judgement lasts until it is committed.
+                    (0..60).for_each(|_| drop(site.administer("GET /db/", "")));
+                }
+            }
+        });
+        for (round, door) in (0..80).zip([Door::Gateway, Door::Couch].into_iter().cycle()) {
+            let document =
+                |n: usize| serde_json::json!({ "_id": format!("{round}-{n}"), "channels": ["x"], "bad": n == 15 });
+            let docs: Vec<Value> = (0..30).map(document).collect();
+            let body = serde_json::json!({ "docs": docs }).to_string();
+            let answer = site.ask(door, ADA, "POST /db/_bulk_docs", &body);
+            assert_eq!(answer.status, 201, "{}", answer.text());
+            let rows: Vec<Value> = serde_json::from_slice(&answer.body).unwrap();
+            let is_wrong = |(n, row): &(usize, &Value)| *n != 15 && row.get("rev").is_none();
+            let wrong: Vec<_> = rows.iter().enumerate().filter(is_wrong).collect();
+            assert!(rows.len() == 30 && wrong.is_empty(), "{wrong:?}");
+        }
+    });
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 use tidegate_testkit::{
     http::{Client, Response},
@@ -107,6 +108,29 @@ impl Site {
     #[track_caller]
     pub(crate) fn put(&self, id: &str, json: &str) -> String {
         self.administer(&format!("PUT /db/{id}"), json)["rev"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Whether threads beside a test go on.
+#[derive(Default)]
+pub(crate) struct GoingOn(AtomicBool);
+
+/// Ends what goes on when it is dropped, however the test ends.
+pub(crate) struct End<'a>(&'a AtomicBool);
+
+impl GoingOn {
+    pub(crate) fn is_so(&self) -> bool {
+        !self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn end(&self) -> End<'_> {
+        End(&self.0)
+    }
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
