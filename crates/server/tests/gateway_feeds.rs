@@ -1,6 +1,6 @@
 //! Feeds of users that run while what the user may see changes. Source: `spec/gateway.md` 2.4 and 3.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use tidegate_testkit::{
     http::{Client, Stream},

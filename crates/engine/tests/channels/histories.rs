@@ -120,11 +120,11 @@ async fn live(
 async fn history(writers: &[Vec<Step>], habits: [Habits; 2]) {
     let site = Arc::new(Site::new(&USERS).await);
     let stop = tokio_util::sync::CancellationToken::new();
-    let devices: Vec<_> = USERS
-        .into_iter()
-        .zip(habits)
-        .map(|(user, habits)| tokio::spawn(live(Arc::clone(&site), user, habits, stop.clone())))
-        .collect();
+    let mut devices = tokio::task::JoinSet::new();
+    for (user, habits) in USERS.into_iter().zip(habits) {
+        let (site, stop) = (Arc::clone(&site), stop.clone());
+        devices.spawn(async move { (user, live(site, user, habits, stop).await) });
+    }
     let mut writing = tokio::task::JoinSet::new();
     for (writer, steps) in writers.iter().cloned().enumerate() {
         let site = Arc::clone(&site);
@@ -136,8 +136,7 @@ async fn history(writers: &[Vec<Step>], habits: [Habits; 2]) {
     }
     writing.join_all().await;
     stop.cancel();
-    for (user, device) in USERS.into_iter().zip(devices) {
-        let device = device.await.unwrap();
+    for (user, device) in devices.join_all().await {
         assert_eq!(device.holds, listed(&site, user).await, "{user} was told:\n{}", device.log.join("\n"));
     }
     site.engine.close().await.unwrap();
