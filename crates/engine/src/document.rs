@@ -128,7 +128,8 @@ impl Database {
             (Which::Winner | Which::Rev(_) | Which::LatestOf(_), _) => {
                 let state = reader.document(id).await?.ok_or(Error::NotFound(Absence::Missing))?;
                 let node = self.selected(&sight, &state, which).await?;
-                let shown = self.sayable(sight.shows(node.body.stored()).await?, &node).ok_or_else(|| self.hidden())?;
+                let shown =
+                    self.sayable(sight.shows(node.body.stored()).await?, node.deleted).ok_or_else(|| self.hidden())?;
                 if shown == Shown::Stub && *which == Which::Winner {
                     return Err(self.hidden());
                 }
@@ -165,7 +166,7 @@ impl Database {
         let mut found = Vec::new();
         for (rev, node) in select_many(&state.tree, which, &history.unseen) {
             let shown = match node {
-                Some(node) => self.sayable(sight.shows(node.body.stored()).await?, node),
+                Some(node) => self.sayable(sight.shows(node.body.stored()).await?, node.deleted),
                 None => None,
             };
             let document = match (node, shown) {
@@ -198,7 +199,7 @@ impl Database {
         let sight = self.sight().await?;
         let reader = &sight.reader;
         let Some(body) = change.winner_body else { return Ok(None) };
-        let Some(shown) = sight.shows(Some(body)).await? else { return Ok(None) };
+        let Some(shown) = self.sayable(sight.shows(Some(body)).await?, change.deleted) else { return Ok(None) };
         let Some(body) = reader.body(body).await? else { return Ok(None) };
         let state = match detail {
             Detail::Plain => None,

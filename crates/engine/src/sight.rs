@@ -6,7 +6,6 @@
 use crate::{Database, Error, principals::Viewer, rules::Rules};
 use std::sync::Arc;
 use tidegate_channels::Access;
-use tidegate_revtree::Node;
 use tidegate_store::{Assigned, Reader, Standing};
 use tidegate_types::{Channel, Seq};
 
@@ -65,9 +64,9 @@ impl Database {
         Self { stubs: Stubs::Hidden, ..self }
     }
 
-    /// What is shown of a revision, as the dialect can say it.
-    pub(crate) fn sayable(&self, shown: Option<Shown>, node: &Node) -> Option<Shown> {
-        shown.filter(|shown| *shown == Shown::Whole || self.stubs == Stubs::Told || node.deleted)
+    /// What is shown of a revision, which may be a tombstone, as the dialect can say it.
+    pub(crate) fn sayable(&self, shown: Option<Shown>, is_tombstone: bool) -> Option<Shown> {
+        shown.filter(|shown| *shown == Shown::Whole || self.stubs == Stubs::Told || is_tombstone)
     }
 
     /// Whether users may learn of documents that they may not see.

@@ -338,6 +338,14 @@ impl Run {
             Row::Whole => (change, true),
             Row::Part(part) => (part, false),
         };
+        let document = match self.params.docs.include {
+            true => self.db.changed_document(change, self.params.docs.options.detail()).await?,
+            false => None,
+        };
+        // Its reader lost it since, or it changed again, which is told later: clients can do nothing with such a row.
+        if self.seen.is_some() && self.params.docs.include && document.is_none() {
+            return Ok(());
+        }
         if self.rows > 0 {
             out.extend_from_slice(self.frame.separator());
         }
@@ -354,7 +362,7 @@ impl Run {
         }
         if self.params.docs.include {
             out.extend_from_slice(b",\"doc\":");
-            match self.db.changed_document(change, self.params.docs.options.detail()).await? {
+            match document {
                 Some(document) => render(&self.db, &document, &self.params.docs.options, out).await?,
                 None => out.extend_from_slice(b"null"),
             }
