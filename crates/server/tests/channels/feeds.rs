@@ -158,6 +158,9 @@ impl<'s> Device<'s> {
         }
         let rev = row["changes"][0]["rev"].as_str().unwrap();
         let document = if self.shape.is("include_docs") { row["doc"].clone() } else { self.fetch(id, rev) };
+        // Clients of CouchDB can do nothing with a row that has no document.
+        let has_to_be_whole = self.shape.door == Door::Couch && self.shape.is("include_docs");
+        assert!(!has_to_be_whole || document.is_object(), "{self:?}");
         let Some(held) = document["_rev"].as_str().filter(|_| document.get("_removed").is_none()) else { return false };
         let channels = document["channels"].as_array().unwrap_or_else(|| panic!("{document}: {self:?}"));
         assert!(!channels.iter().all(|channel| channel == "never"), "{self:?}");
