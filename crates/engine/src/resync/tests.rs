@@ -83,6 +83,10 @@ fn what_the_function_refuses_or_fails_on_is_in_no_channel() {
         assert!(status.last_error.starts_with("2: ReferenceError"), "{}", status.last_error);
         assert_eq!((site.channels("1").await, site.channels("3").await), (String::new(), "a".to_owned()));
         assert_eq!(client.catch_up(&ada).await, ["left 1", "left 2"]);
+        // Who is told that they left may ask for what is left of them, and gets nothing of what they say.
+        let rev = site.parent("1").await.unwrap();
+        let stub = ada.get(&doc("1"), &crate::Which::Rev(rev), crate::Detail::Plain).await.unwrap();
+        assert_eq!((stub.shown, stub.members.len()), (crate::Shown::Stub, 0));
     });
 }
 
@@ -127,10 +131,19 @@ fn it_goes_on_after_a_restart_and_begins_anew_for_another_function() {
 
         site.set_function("function (doc) { channel('b'); }").await;
         site.db.start_resync(ResyncFrom::Beginning).await.unwrap();
+        crate::fixture::until("a page", async || site.db.resync_status().await.unwrap().unwrap().docs_processed >= 100)
+            .await;
+        site.db.stop_resync().await.unwrap();
+        site.resynced().await;
         site.set_function("function (doc) { channel('c'); }").await;
+        site.db.start_resync(ResyncFrom::Where).await.unwrap();
+        // Whatever else is set meanwhile: what was judged by rules that changed is judged again.
+        for _ in 0..20 {
+            site.db.set_existence(crate::Existence::Told).await.unwrap();
+        }
         let status = site.resynced().await;
         assert_eq!((status.state, status.docs_processed), (JobState::Completed, 450));
-        for number in [0, 99, 100, 250, 449] {
+        for number in 0..450 {
             assert_eq!(site.channels(&format!("d{number:03}")).await, "c");
         }
     });
