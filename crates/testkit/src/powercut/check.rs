@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tidegate_kv::{Direction, KeyRange, Kv};
 use tokio::runtime::Runtime;
 
+use super::access;
 use super::history::{self, History, LANES};
 use super::simulator::{Promise, Simulator};
 use super::workload;
@@ -121,12 +122,14 @@ impl Checker {
     }
 
     fn open_and_compare(&mut self, root: &Path, promises: &BTreeMap<u32, Promise>) -> Result<Vec<u64>, Violation> {
-        let mut contents = self.runtime.block_on(read_all(root))?;
+        let access = promises.get(&access::LANE).copied().unwrap_or_default();
+        let (mut contents, written) = self.runtime.block_on(read_all(root, self.history.seed(), access))?;
         let mut found = Vec::new();
         for lane in 0..LANES {
             let promise = promises.get(&lane).copied().unwrap_or_default();
             found.push(self.compare(lane, promise, &contents.remove(&lane).unwrap_or_default())?);
         }
+        found.push(written);
         Ok(found)
     }
 
@@ -147,23 +150,36 @@ impl Checker {
     }
 }
 
-async fn read_all(root: &Path) -> Result<Contents, Violation> {
+/// What the lanes hold; and how far the one that writes documents has got.
+async fn read_all(root: &Path, seed: u64, access: Promise) -> Result<(Contents, u64), Violation> {
     let kv = Kv::open_embedded(workload::options(root)).await.map_err(failed("open"))?;
     let snapshot = kv.snapshot().map_err(failed("read"))?;
     let all = KeyRange { start: Bound::Unbounded, end: Bound::Unbounded };
     let rows = snapshot.scan(all, Direction::Forward, usize::MAX).await.map_err(failed("read"))?;
     drop(snapshot);
+    let (found, difference) = access::look(access::Plan { seed }, &kv).await.map_err(failed("read documents"))?;
     kv.close().await.map_err(failed("close"))?;
+    let lane = access::LANE;
+    match (difference, access) {
+        (_, Promise { acknowledged, .. }) if found < acknowledged => {
+            return Err(Violation::Lost { lane, acknowledged, found });
+        }
+        (_, Promise { begun, .. }) if found > begun => return Err(Violation::Invented { lane, begun, found }),
+        (Some(difference), _) => return Err(Violation::Torn { lane, found, difference }),
+        (None, _) => {}
+    }
     let mut contents = Contents::new();
+    // Keys of the store of documents begin with letters.
+    let rows = rows.into_iter().filter(|(key, _)| !key.first().is_some_and(u8::is_ascii_uppercase));
     for (key, value) in rows {
         let lane = history::lane_of(&key).filter(|lane| *lane < LANES);
         let lane = lane.ok_or_else(|| Violation::Stray { key: String::from_utf8_lossy(&key).into_owned() })?;
         contents.entry(lane).or_default().insert(key, value);
     }
-    Ok(contents)
+    Ok((contents, found))
 }
 
-fn failed(action: &'static str) -> impl FnOnce(tidegate_kv::Error) -> Violation {
+fn failed<E: std::error::Error>(action: &'static str) -> impl FnOnce(E) -> Violation {
     move |error| Violation::Failed { action, error: format!("{error}: {error:?}") }
 }
 

@@ -118,6 +118,10 @@ impl History {
         Self { seed, lanes: BTreeMap::new(), empty: State::new() }
     }
 
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// What the lane holds after its first `number` transactions.
     pub(super) fn state(&mut self, lane: u32, number: u64) -> &State {
         let states = self.lanes.entry(lane).or_default();

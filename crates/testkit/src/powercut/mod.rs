@@ -12,6 +12,7 @@
 //!
 //! Linux only, for the preload library; a C compiler named `cc` must be installed.
 
+mod access;
 mod campaign;
 mod check;
 mod choice;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tidegate_kv::{EmbeddedOptions, KeyRange, Kv, Transaction};
 
+use super::access;
 use super::history::{self, LANES, Operation};
 use super::mark::Marks;
 use super::random::Random;
@@ -50,6 +51,9 @@ pub enum WorkloadError {
     /// The store refused something.
     #[error("the store failed: {0:?}")]
     Store(#[from] tidegate_kv::Error),
+    /// The store of documents refused something.
+    #[error("the store of documents failed: {0:?}")]
+    Documents(#[from] tidegate_store::Error),
     /// No threads to run on.
     #[error("cannot start")]
     Runtime(#[from] std::io::Error),
@@ -133,12 +137,19 @@ impl Workload {
         let mut expected: Option<Vec<u64>> = None;
         for opening in 0..self.openings {
             let kv = open(&self.root).await?;
-            let found = look_at_lanes(&kv, &marks).await?;
+            let (_store, database) = access::open(&kv).await?;
+            let mut found = look_at_lanes(&kv, &marks).await?;
+            found.push(access::latest(&database));
+            marks.seen(access::LANE, access::latest(&database));
             if let Some(expected) = expected.filter(|expected| *expected != found) {
                 return Err(WorkloadError::Wrong { expected, found });
             }
             marks.opened();
-            self.commit_in_all_lanes(&kv, &marks, &found, each).await?;
+            let (plan, own_marks) = (access::Plan { seed: self.seed }, marks.clone());
+            let granting = access::write(plan, &database, &own_marks, each, self.acknowledge);
+            let (lanes, granted) = tokio::join!(self.commit_in_all_lanes(&kv, &marks, &found, each), granting);
+            lanes?;
+            granted?;
             expected = Some(found.iter().map(|number| number + each).collect());
             if opening % 2 == 0 {
                 kv.close().await?;

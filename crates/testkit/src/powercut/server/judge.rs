@@ -5,14 +5,14 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use tidegate_kv::{EmbeddedOptions, Kv};
-use tidegate_store::{Database, Reader, Store};
-use tidegate_types::DbName;
+use tidegate_store::{Assigned, Database, Granted, Reader, Store};
+use tidegate_types::{Channel, DbName, Principal};
 use tokio::runtime::Runtime;
 
 use super::super::check::{Depth, Violation};
 use super::super::simulator::{Promise, Simulator};
 use super::load::data_folder;
-use super::plan::{Held, LANES, Plan, Slot, State};
+use super::plan::{Held, LANES, Placement, Plan, Slot, State};
 
 /// Judges the folders of one load.
 #[derive(Debug)]
@@ -119,6 +119,9 @@ async fn compare(plan: Plan, state: &State, databases: &Databases) -> Result<Opt
 }
 
 async fn holds(plan: Plan, database: &Database, slot: Slot, held: Option<Held>) -> Result<bool, tidegate_store::Error> {
+    if slot == Slot::Principal {
+        return holds_principal(plan, database, held).await;
+    }
     let Ok(id) = plan.id(slot).parse() else { return Ok(false) };
     if slot == Slot::Local {
         let local = database.reader()?.local(&id).await?;
@@ -130,21 +133,59 @@ async fn holds(plan: Plan, database: &Database, slot: Slot, held: Option<Held>) 
     }
     let reader = database.reader()?;
     let winner = reader.winner(&id).await?.filter(|winner| !winner.deleted);
-    let (body, held) = match (winner.and_then(|winner| winner.body), held) {
+    let (body_seq, held) = match (winner.and_then(|winner| winner.body), held) {
         (None, None) => return Ok(true),
-        (Some(body), Some(held)) => (reader.body(body).await?, held),
+        (Some(body), Some(held)) => (body, held),
         (Some(_), None) | (None, Some(_)) => return Ok(false),
     };
-    let Some(body) = body else { return Ok(false) };
+    let Some(body) = reader.body(body_seq).await? else { return Ok(false) };
+    if let Slot::Placed(_) = slot
+        && !is_placed(&reader.assigned(body_seq).await?, &plan.placement(held))
+    {
+        return Ok(false);
+    }
     let members = String::from_utf8_lossy(&body.members);
     Ok(match slot {
         Slot::User => members.contains(&plan.members(slot, held)),
-        Slot::Document(_) | Slot::Local => members == plan.members(slot, held),
+        // Members are kept in another order than they were sent in; the number decides them all.
+        Slot::Placed(_) => members.contains(&format!("\"number\":{},", held.number)),
+        Slot::Document(_) | Slot::Local | Slot::Principal => members == plan.members(slot, held),
         Slot::Attachment => match body.attachments.as_slice() {
             [attachment] => content(&reader, &attachment.digest).await? == plan.content(held),
             _ => false,
         },
     })
+}
+
+/// Whether the database's user has what its latest write granted, and nothing that an earlier one did.
+async fn holds_principal(plan: Plan, database: &Database, held: Option<Held>) -> Result<bool, tidegate_store::Error> {
+    let Ok(name) = plan.principal().parse() else { return Ok(false) };
+    let (principal, reader) = (Principal::User(name), database.reader()?);
+    let granted: Vec<String> = held.into_iter().map(Held::granted).collect();
+    let record = reader.principal(&principal).await?;
+    let is_there = record.map(|record| texts(&record.channels)) == held.map(|_| granted.clone());
+    let states = reader.grant_states(&principal).await?;
+    let open = states.iter().filter(|state| state.explicit && state.periods.current().is_some());
+    let open: Vec<String> = open.map(|state| text_of(&state.what)).collect();
+    Ok(is_there && open == granted)
+}
+
+fn is_placed(assigned: &Assigned, placement: &Placement) -> bool {
+    let grants: Vec<_> = assigned.grants.iter().map(|grant| (grant.to.to_string(), text_of(&grant.what))).collect();
+    texts(&assigned.channels) == placement.channels
+        && assigned.expires_s == Some(placement.expires_s)
+        && grants == [(placement.to.clone(), placement.give.clone())]
+}
+
+fn texts(channels: &[Channel]) -> Vec<String> {
+    channels.iter().map(Channel::to_string).collect()
+}
+
+fn text_of(granted: &Granted) -> String {
+    match granted {
+        Granted::Channel(channel) => channel.to_string(),
+        Granted::Role(role) => format!("role:{role}"),
+    }
 }
 
 async fn content(reader: &Reader, digest: &tidegate_store::AttachmentDigest) -> Result<Vec<u8>, tidegate_store::Error> {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use super::super::workload::Acknowledge;
-use super::plan::{Held, Plan, Slot, State, Step};
+use super::load::Listeners;
+use super::plan::{CHANNELS, Held, Plan, Slot, State, Step};
 use crate::http::{Connection, Response};
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// Why a lane ended early.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,8 @@ pub(super) struct Progress {
 pub(super) struct Lane {
     plan: Plan,
     connection: Connection,
+    /// For the database with channels.
+    admin: Connection,
     marks: RemoteMarks,
     state: State,
     revisions: BTreeMap<Slot, String>,
@@ -58,10 +62,15 @@ impl RemoteMarks {
 
 impl Lane {
     /// Connects, and finds out how far the lane has got.
-    pub(super) fn open(plan: Plan, address: SocketAddr, marks: &Path, progress: &mut Progress) -> Result<Self, Ended> {
-        let (connection, marks) = (Connection::open(address)?, RemoteMarks::connect(marks)?);
-        let (state, revisions) = (State::new(), BTreeMap::new());
-        let mut lane = Self { plan, connection, marks, state, revisions };
+    pub(super) fn open(
+        plan: Plan,
+        Listeners { couch, admin }: Listeners,
+        marks: &Path,
+        progress: &mut Progress,
+    ) -> Result<Self, Ended> {
+        let (connection, admin) = (Connection::open(couch)?, Connection::open(admin)?);
+        let (marks, state, revisions) = (RemoteMarks::connect(marks)?, State::new(), BTreeMap::new());
+        let mut lane = Self { plan, connection, admin, marks, state, revisions };
         let found = lane.look(*progress)?;
         *progress = Progress { acknowledged: found, begun: found };
         lane.marks.make(&format!("seen/{}/{found}", lane.plan.lane))?;
@@ -116,15 +125,32 @@ impl Lane {
                 let body = format!("{{\"name\":\"lane{}\",{members},\"type\":\"user\"}}", self.plan.lane);
                 self.send("PUT", slot, "", body.as_bytes())
             }
-            Slot::Document(_) | Slot::Local => self.send("PUT", slot, "", format!("{{{members}}}").as_bytes()),
+            Slot::Principal => {
+                let body = format!("{{{members},\"password\":\"secret\"}}");
+                let answer = self.send("PUT", slot, "", body.as_bytes())?;
+                if !matches!(answer.status, 200 | 201) {
+                    return Ok(answer);
+                }
+                let (path, body) =
+                    (format!("/{CHANNELS}/_session"), format!("{{\"name\":\"{}\"}}", self.plan.principal()));
+                self.admin.request("POST", &path, &JSON, body.as_bytes())
+            }
+            Slot::Document(_) | Slot::Placed(_) | Slot::Local => {
+                self.send("PUT", slot, "", format!("{{{members}}}").as_bytes())
+            }
         }
     }
 
     fn send(&mut self, method: &str, slot: Slot, below: &str, body: &[u8]) -> io::Result<Response> {
         let rev = self.revisions.get(&slot).map(|rev| format!("?rev={rev}")).unwrap_or_default();
         let path = format!("/{}/{}{below}{rev}", self.plan.database(slot), self.plan.id(slot));
-        let content_type = if slot == Slot::Attachment { "application/octet-stream" } else { "application/json" };
-        self.connection.request(method, &path, &[("content-type", content_type)], body)
+        let octets = [("content-type", "application/octet-stream")];
+        let content_type = if slot == Slot::Attachment { &octets } else { &JSON };
+        self.listener_of(slot).request(method, &path, content_type, body)
+    }
+
+    fn listener_of(&mut self, slot: Slot) -> &mut Connection {
+        if self.plan.database(slot) == CHANNELS { &mut self.admin } else { &mut self.connection }
     }
 
     /// Reads all slots. What was acknowledged must be there, and nothing that wasn't begun.
@@ -132,7 +158,7 @@ impl Lane {
         let mut held = BTreeMap::new();
         for slot in Slot::all() {
             let path = format!("/{}/{}", self.plan.database(slot), self.plan.id(slot));
-            let answer = self.connection.request("GET", &path, &[], b"")?;
+            let answer = self.listener_of(slot).request("GET", &path, &[], b"")?;
             match answer.status {
                 200 if slot == Slot::Attachment => {
                     let content = self.connection.request("GET", &format!("{path}/file"), &[], b"")?;
@@ -162,7 +188,9 @@ impl Lane {
     fn shows(&self, slot: Slot, held: Held, (text, content): &(String, Vec<u8>)) -> bool {
         match slot {
             Slot::Attachment => *content == self.plan.content(held),
-            Slot::Document(_) | Slot::Local | Slot::User => text.contains(&self.plan.members(slot, held)),
+            Slot::Document(_) | Slot::Placed(_) | Slot::Local | Slot::User | Slot::Principal => {
+                text.contains(&self.plan.members(slot, held))
+            }
         }
     }
 

@@ -16,8 +16,19 @@ use super::super::recording::{Recording, Run, STOPPED, read_all};
 use super::super::simulator::Promise;
 use super::super::workload::Acknowledge;
 use super::lane::{Ended, Lane, Progress, RemoteMarks};
-use super::plan::{DATABASES, LANES, Plan};
-use crate::http::Client;
+use super::plan::{CHANNELS, DATABASES, LANES, Plan};
+use crate::http::{Client, Response};
+
+/// What is decided on documents of the database with channels.
+const SYNC: &str = "function(doc) { if (doc._deleted) return; channel(doc.channels); expiry(doc.expires); \
+                    if (doc.give.indexOf('role:') === 0) role(doc.to, doc.give); else access(doc.to, doc.give); }";
+
+/// Where a server listens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listeners {
+    pub(super) couch: SocketAddr,
+    pub(super) admin: SocketAddr,
+}
 
 /// For a server to be ready, or to stop.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -52,7 +63,18 @@ pub(in super::super) fn record(
         let run = Run { stop_after, ..Run::default() };
         let mut command = Command::new(load.binary);
         command
-            .args(["dev", "--couch", "127.0.0.1:0", "--metrics", "off", "--gateway", "off", "--admin", "off", "--data"])
+            .args([
+                "dev",
+                "--couch",
+                "127.0.0.1:0",
+                "--admin",
+                "127.0.0.1:0",
+                "--gateway",
+                "off",
+                "--metrics",
+                "off",
+                "--data",
+            ])
             .arg(data_folder(root));
         recording.resume_by(command, &run, |command, beside| load.drive(command, beside, &run, &mut progress))?;
     }
@@ -73,7 +95,7 @@ impl Load<'_> {
         command.env("POWERCUT_MARKS", &marks).stdout(Stdio::piped()).stderr(writer);
         let mut server = Killed(command.spawn().map_err(Error::io("run", self.binary))?);
         let wrote = match ready(&mut server.0) {
-            Some(address) => self.write_in_all_lanes(address, &marks, progress),
+            Some(listeners) => self.write_in_all_lanes(listeners, &marks, progress),
             None => Err(Ended::Gone(std::io::ErrorKind::NotConnected.into())),
         };
         let status = server.stop().map_err(Error::io("stop", self.binary))?;
@@ -88,17 +110,12 @@ impl Load<'_> {
         }
     }
 
-    fn write_in_all_lanes(&self, address: SocketAddr, marks: &Path, progress: &mut [Progress]) -> Result<(), Ended> {
-        for database in DATABASES {
-            let answer = Client::new(address).put(&format!("/{database}"), "")?;
-            if !matches!(answer.status, 201 | 412) {
-                return Err(Ended::Wrong { lane: 0, what: format!("{database}: {}", answer.status) });
-            }
-        }
+    fn write_in_all_lanes(&self, listeners: Listeners, marks: &Path, progress: &mut [Progress]) -> Result<(), Ended> {
+        prepare(listeners)?;
         let plans = (0..LANES).map(|lane| Plan { seed: self.seed, lane });
         let mut lanes = Vec::new();
         for (plan, progress) in plans.zip(&mut *progress) {
-            lanes.push(Lane::open(plan, address, marks, progress)?);
+            lanes.push(Lane::open(plan, listeners, marks, progress)?);
         }
         RemoteMarks::connect(marks)?.make("opened")?;
         let ended = thread::scope(|scope| {
@@ -114,6 +131,28 @@ impl Load<'_> {
             ended.by_ref().filter_map(Result::err).partition(|ended| matches!(ended, Ended::Wrong { .. }));
         wrong.into_iter().chain(gone).next().map_or(Ok(()), Err)
     }
+}
+
+/// Has all databases there, and a role.
+fn prepare(Listeners { couch, admin }: Listeners) -> Result<(), Ended> {
+    let check = |what: &str, answer: Response, expected: &[u16]| match expected.contains(&answer.status) {
+        true => Ok(answer.status),
+        false => Err(Ended::Wrong { lane: 0, what: format!("{what}: {} {}", answer.status, answer.text()) }),
+    };
+    for database in DATABASES {
+        let answer = Client::new(couch).put(&format!("/{database}"), "")?;
+        check(database, answer, &[201, 412])?;
+    }
+    let admin = Client::new(admin);
+    let config = format!("{{\"sync\":\"{SYNC}\"}}");
+    let created = admin.put(&format!("/{CHANNELS}/"), &config)?;
+    if check(CHANNELS, created, &[201, 412])? == 412 {
+        // Made by a process that was cut off before it had told, it may have no function yet.
+        let configured = admin.post(&format!("/{CHANNELS}/_config"), &config)?;
+        check("configuration", configured, &[201])?;
+    }
+    let role = admin.put(&format!("/{CHANNELS}/_role/staff"), "{\"admin_channels\":[\"staff\"]}")?;
+    check("role", role, &[200, 201]).map(drop)
 }
 
 /// A process that doesn't outlive this.
@@ -145,13 +184,19 @@ impl Drop for Killed {
 }
 
 /// Where the server listens, once it does; none if it ends before.
-fn ready(server: &mut Child) -> Option<SocketAddr> {
-    let mut address = None;
+fn ready(server: &mut Child) -> Option<Listeners> {
+    let (mut couch, mut admin) = (None, None);
     for line in BufReader::new(server.stdout.take()?).lines().map_while(Result::ok) {
         if line == "ready" {
-            return address;
+            return Some(Listeners { couch: couch?, admin: admin? });
         }
-        address = line.split_once("http://").and_then(|(_, address)| address.parse().ok()).or(address);
+        let Some((name, address)) = line.split_once("http://") else { continue };
+        let address = address.trim_end_matches('/').parse().ok();
+        match name.trim() {
+            "couch" => couch = address,
+            "admin" => admin = address,
+            _ => {}
+        }
     }
     None
 }

@@ -8,8 +8,11 @@ use super::super::random::Random;
 pub(super) const LANES: u32 = 4;
 /// Databases they share.
 pub(super) const DATABASES: [&str; 2] = ["db0", "db1"];
+/// One more, with channels; its users aren't those of the others.
+pub(super) const CHANNELS: &str = "channels";
 
 const DOCUMENTS: usize = 5;
+const PLACED: usize = 3;
 
 /// Something that a lane writes again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +25,10 @@ pub(super) enum Slot {
     Local,
     /// A user.
     User,
+    /// A document of the database with channels. It says which it is in, and what it grants to whom.
+    Placed(usize),
+    /// A user of the database with channels, with a session.
+    Principal,
 }
 
 /// What a slot holds: the number of the write that it comes from, which decides the rest.
@@ -30,6 +37,13 @@ pub(super) struct Held {
     pub(super) number: u64,
     /// Of its text or its content.
     pub(super) length: usize,
+}
+
+impl Held {
+    /// The channel that an administrator grants a user who was written so.
+    pub(super) fn granted(self) -> String {
+        format!("n{}", self.number)
+    }
 }
 
 /// What a lane holds. Empty slots aren't in it.
@@ -43,6 +57,18 @@ pub(super) struct Step {
     pub(super) held: Option<Held>,
 }
 
+/// Where a document is put, and what it grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Placement {
+    /// Sorted.
+    pub(super) channels: Vec<String>,
+    /// A user or, as `role:…`, a role.
+    pub(super) to: String,
+    /// The channel that it grants, or, as `role:…`, the role.
+    pub(super) give: String,
+    pub(super) expires_s: u64,
+}
+
 /// The writes of one lane.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
@@ -52,7 +78,10 @@ pub(super) struct Plan {
 
 impl Slot {
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        (0..DOCUMENTS).map(Self::Document).chain([Self::Attachment, Self::Local, Self::User])
+        (0..DOCUMENTS)
+            .map(Self::Document)
+            .chain([Self::Attachment, Self::Local, Self::User, Self::Principal])
+            .chain((0..PLACED).map(Self::Placed))
     }
 }
 
@@ -60,19 +89,24 @@ impl Plan {
     /// The write of this number, from 1, on what the lane holds before.
     pub(super) fn step(self, number: u64, before: &State) -> Step {
         let mut random = Random::of(&[self.seed, u64::from(self.lane), number]);
-        let slot = match random.below(12) {
+        let slot = match random.below(18) {
             0 | 1 => Slot::Attachment,
             2 => Slot::Local,
             3 => Slot::User,
+            4 => Slot::Principal,
+            placed @ 5..=9 => Slot::Placed(placed % PLACED),
             document => Slot::Document(document % DOCUMENTS),
         };
         let lengths: &[usize] = match slot {
             Slot::Attachment => &[100, 3_000, 90_000, 300_000, 700_000],
             Slot::Document(_) => &[0, 30, 700, 5_000, 80_000],
-            Slot::Local | Slot::User => &[0],
+            Slot::Local | Slot::User | Slot::Principal => &[0],
+            Slot::Placed(_) => &[0, 700],
         };
         let length = random.pick(lengths).copied().unwrap_or_default();
-        let deletes = matches!(slot, Slot::Document(_)) && before.contains_key(&slot) && random.one_in(4);
+        let deletes = matches!(slot, Slot::Document(_) | Slot::Placed(_) | Slot::Principal)
+            && before.contains_key(&slot)
+            && random.one_in(4);
         Step { slot, held: (!deletes).then_some(Held { number, length }) }
     }
 
@@ -88,6 +122,7 @@ impl Plan {
     pub(super) fn database(self, slot: Slot) -> &'static str {
         match slot {
             Slot::User => "_users",
+            Slot::Placed(_) | Slot::Principal => CHANNELS,
             Slot::Document(_) | Slot::Attachment | Slot::Local if self.lane.is_multiple_of(2) => DATABASES[0],
             Slot::Document(_) | Slot::Attachment | Slot::Local => DATABASES[1],
         }
@@ -100,7 +135,30 @@ impl Plan {
             Slot::Attachment => format!("lane{lane}-file"),
             Slot::Local => format!("_local/lane{lane}"),
             Slot::User => format!("org.couchdb.user:lane{lane}"),
+            Slot::Placed(index) => format!("placed{lane}-{index}"),
+            Slot::Principal => format!("_user/{}", self.principal()),
         }
+    }
+
+    /// The name of the lane's user in the database with channels.
+    pub(super) fn principal(self) -> String {
+        format!("lane{}", self.lane)
+    }
+
+    /// Where a document is put.
+    pub(super) fn placement(self, Held { number, .. }: Held) -> Placement {
+        let mut random = Random::of(&[self.seed, u64::from(self.lane), number, 2]);
+        let mut channels: Vec<String> = (0..random.below(4)).map(|_| format!("c{}", random.below(5))).collect();
+        channels.sort_unstable();
+        channels.dedup();
+        // To this lane's user or another's, so that several documents grant the same.
+        let user = format!("lane{}", random.below(LANES as usize));
+        let (to, give) = match random.below(4) {
+            0 => (user, "role:staff".to_owned()),
+            1 => ("role:staff".to_owned(), format!("c{}", random.below(5))),
+            _ => (user, format!("c{}", random.below(5))),
+        };
+        Placement { channels, to, give, expires_s: 4_000_000_000 + random.next_u64() % 9 }
     }
 
     /// The members of a document, as they are sent and stored; of a user, a part that tells it from all others.
@@ -108,6 +166,15 @@ impl Plan {
         match slot {
             Slot::User => format!("\"roles\":[\"n{number}\"]"),
             Slot::Attachment => String::new(),
+            Slot::Principal => format!("\"admin_channels\":[\"{}\"]", Held { number, length }.granted()),
+            Slot::Placed(_) => {
+                let Placement { channels, to, give, expires_s } = self.placement(Held { number, length });
+                let text = "placed.".repeat(length / 7);
+                format!(
+                    "\"number\":{number},\"channels\":{channels:?},\"to\":\"{to}\",\"give\":\"{give}\",\
+                     \"expires\":{expires_s},\"text\":\"{text}\""
+                )
+            }
             Slot::Document(_) | Slot::Local => {
                 let text = format!("{number:06}.").repeat(length / 7);
                 format!("\"lane\":{},\"number\":{number},\"text\":\"{text}\"", self.lane)
