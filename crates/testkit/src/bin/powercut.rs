@@ -1,4 +1,4 @@
-//! The long power-cut run: `powercut FOLDERS [SEED [SCRATCH [KEEP]]]`, with `powercut-workload` beside it.
+//! The long power-cut run: `powercut FOLDERS [SEED [SCRATCH [KEEP [KILLS]]]]`, with `powercut-workload` beside it.
 //!
 //! First kills and cuts at each moment of the store's opening and some time after, then so many folders of a campaign.
 //! Exits with 1 when a rebuilt folder broke a promise; such folders are kept in `KEEP`.
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tidegate_testkit::powercut::{self, Error, Options, Report};
 
-/// Events after which a process is killed, one after the other.
+/// Events after which a process is killed, one after the other, where nobody says how many.
 const KILLS: u64 = 600;
 
 fn main() -> ExitCode {
@@ -32,7 +32,7 @@ fn run(args: &[String]) -> Result<[Report; 2], Error> {
     options.seed = number(1, 1);
     options.deadline = Duration::from_secs(15 * 60);
     options.keep = argument(3).map(PathBuf::from);
-    let killed = powercut::kills(&options, 1..=KILLS, progress)?;
+    let killed = powercut::kills(&options, 1..=number(4, KILLS), progress)?;
     let report = powercut::campaign(&options, progress)?;
     Ok([killed, report])
 }

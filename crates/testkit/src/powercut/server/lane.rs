@@ -188,7 +188,9 @@ impl Lane {
     fn shows(&self, slot: Slot, held: Held, (text, content): &(String, Vec<u8>)) -> bool {
         match slot {
             Slot::Attachment => *content == self.plan.content(held),
-            Slot::Document(_) | Slot::Placed(_) | Slot::Local | Slot::User | Slot::Principal => {
+            // Members come in another order than they were sent in; the number decides them all.
+            Slot::Placed(_) => text.contains(&format!("\"number\":{},", held.number)),
+            Slot::Document(_) | Slot::Local | Slot::User | Slot::Principal => {
                 text.contains(&self.plan.members(slot, held))
             }
         }
