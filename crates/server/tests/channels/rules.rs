@@ -202,3 +202,42 @@ fn a_meaningless_deletion_leaves_no_trace() {
     }
     assert_eq!(site.administer("GET /db/", "")["update_seq"], before);
 }
+
+/// A session opens the database it was made for, as long as its user is the one it was made for, and may come in.
+#[test]
+fn a_session_ends_with_its_user() {
+    let site = site(None, r#"["x"]"#);
+    site.administer("PUT /other/", "{}");
+    site.administer("PUT /other/_user/ada", r#"{"password":"ada","admin_channels":["x"]}"#);
+    site.put("a", r#"{"channels":["x"]}"#);
+    let session = |db: &str| {
+        let made = site.administer(&format!("POST /{db}/_session"), r#"{"name":"ada"}"#);
+        format!("SyncGatewaySession={}", made["session_id"].as_str().unwrap())
+    };
+    let is_let_in = |cookie: &str| {
+        [Door::Gateway, Door::Couch].map(|door| {
+            let answer = site.ask_with(door, None, "GET /db/_all_docs", (&[("cookie", cookie)], ""));
+            assert!(matches!(answer.status, 200 | 401 | 403), "{}", answer.text());
+            assert_eq!(answer.status == 200, answer.text().contains("\"id\":\"a\""), "{}", answer.text());
+            answer.status == 200
+        })
+    };
+    assert_eq!(is_let_in(&session("other")), [false; 2]);
+    let ends = [
+        ("PUT /db/_user/ada", r#"{"admin_channels":["x"],"disabled":true}"#),
+        ("DELETE /db/_user/ada", ""),
+        ("PUT /db/_user/ada", r#"{"password":"another","admin_channels":["x"]}"#),
+    ];
+    for (line, body) in ends {
+        site.administer("PUT /db/_user/ada", r#"{"password":"ada","admin_channels":["x"],"disabled":false}"#);
+        let cookie = session("db");
+        assert_eq!(is_let_in(&cookie), [true; 2]);
+        site.administer(line, body);
+        assert_eq!(is_let_in(&cookie), [false; 2], "{line} {body}");
+        if line.starts_with("DELETE") {
+            // Who has the name now is somebody else.
+            site.administer("PUT /db/_user/ada", r#"{"password":"ada","admin_channels":["x"]}"#);
+            assert_eq!(is_let_in(&cookie), [false; 2]);
+        }
+    }
+}
