@@ -7,13 +7,15 @@ use crate::{
     route::{self, DatabaseRoute, Parsed, Route, ServerRoute, Slash},
     server, session,
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::{sync::Arc, time::Duration};
 use tidegate_documents::{PageRules, Pages};
 use tidegate_engine::{Administrator, Caller, Engine, Live};
 use tidegate_http::{
-    Arrival, Body, gzip,
+    Arrival, Body,
+    cors::Cors,
+    gzip,
     negotiate::{Accept, accepts_gzip},
     observe::Observe,
     respond,
@@ -143,7 +145,8 @@ impl Gateway {
             headers: parts.headers,
             arrival,
         });
-        let answer = self.answer(live, &head, body).await.and_then(|response| accepted(&head, response));
+        let answer =
+            self.answer((live, cors.as_deref()), &head, body).await.and_then(|response| accepted(&head, response));
         let mut response = packed(&head, answer.unwrap_or_else(Error::into_response));
         response.headers_mut().insert(header::SERVER, server::header(self.shared.settings.profile));
         if let Some(cors) = cors {
@@ -152,7 +155,7 @@ impl Gateway {
         response
     }
 
-    async fn answer(&self, live: Arc<Live>, request: &Arc<Head>, body: Incoming) -> Answer {
+    async fn answer(&self, (live, cors): (Arc<Live>, Option<&Cors>), request: &Arc<Head>, body: Incoming) -> Answer {
         let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
         if target as u64 > live.uri_length_max {
             return Err(Error::new(StatusCode::URI_TOO_LONG, "the request URI is too long"));
@@ -165,6 +168,7 @@ impl Gateway {
         if let Some(answer) = answered_by_route(request, methods, slash) {
             return answer;
         }
+        check_origin(request, cors)?;
         let (caller, cookie) = self.authenticate(request, &route).await?;
         let cx = self.context(live, caller, request);
         let mut response = match route {
@@ -239,6 +243,27 @@ impl Gateway {
             Profile::Four => challenged(Error::login_required()),
         }
     }
+}
+
+/// Refuses what a page of elsewhere makes a browser do: it would come with the user's cookie, or password, whatever the
+/// page is. Reading is left to the browser, which keeps answers from pages that may not call; but for WebSockets.
+fn check_origin(request: &Head, cors: Option<&Cors>) -> Result<(), Error> {
+    let Some(origin) = request.header(header::ORIGIN) else { return Ok(()) };
+    let is_read = request.method == Method::GET || request.method == Method::HEAD;
+    if is_read && !request.headers.contains_key(header::SEC_WEBSOCKET_KEY) {
+        return Ok(());
+    }
+    let host = request.header(header::HOST).or(request.uri.authority().map(http::uri::Authority::as_str));
+    let from = origin.split_once("://").map(|(_, host)| host);
+    let is_own = from.zip(host).is_some_and(|(from, host)| from.eq_ignore_ascii_case(host));
+    let mut allowed = HeaderMap::new();
+    if let Some(cors) = cors {
+        cors.apply(&request.headers, &mut allowed);
+    }
+    if is_own || allowed.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        return Ok(());
+    }
+    Err(Error::new(StatusCode::FORBIDDEN, "pages of this origin may not do this: see [cors]"))
 }
 
 /// Whether it is told to those who don't say who they are.

@@ -67,7 +67,13 @@ fn web_pages_may_call_the_public_port() {
     let page = ("origin", "http://localhost:3000");
     t.page("GET", "/", &[page]);
     t.page("OPTIONS", "/db/a", &[page, ("access-control-request-method", "PUT")]);
-    t.page("GET", "/", &[("origin", "https://evil.example.com")]);
+    let evil = ("origin", "https://evil.example.com");
+    t.page("GET", "/", &[evil]);
+    t.page("POST", "/db/_session", &[page]);
+    t.page("POST", "/db/_session", &[evil]);
+    t.page("PUT", "/db/a", &[evil]);
+    t.page("GET", "/db/_changes?feed=websocket", &[evil, ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")]);
+    t.page("POST", "/db/_session", &[("origin", "null")]);
     insta::assert_snapshot!(t.finish());
 }
 
