@@ -4,7 +4,7 @@ use crate::{
     config,
     context::{Answer, Context, json_value},
     error::Error,
-    route::{Keyspace, is_system},
+    keyspace::{Keyspace, is_system},
     service::Port,
     upkeep,
 };

@@ -4,7 +4,7 @@
 
 use crate::{
     context::{Answer, Context, json_value},
-    route::is_system,
+    keyspace::is_system,
     server::{full_version, vendor},
     service::Profile,
 };

@@ -14,6 +14,7 @@ mod error;
 mod explain;
 mod figures;
 mod handlers;
+mod keyspace;
 mod list;
 mod local;
 mod oidc;

@@ -3,7 +3,7 @@
 use crate::{
     context::{Answer, Context, Head, json_value},
     error::Error,
-    route::is_system,
+    keyspace::is_system,
     service::{Port, Profile},
 };
 use http::{HeaderValue, Response, StatusCode, header};
