@@ -17,6 +17,9 @@ after(() => server.remove());
 
 const WAIT_MS = 20_000;
 
+/** The replications of RxDB's collections. */
+const replications = new WeakMap();
+
 /** What a document says of itself is what happens to it; who owns it writes it, and nobody else. */
 const SYNC = `function (doc, oldDoc) {
   var owner = oldDoc && oldDoc.owner || doc.owner;
@@ -232,13 +235,22 @@ async function notes(t, site, name) {
   replication.error$.subscribe((error) => replication.errors.push(error));
   await within(WAIT_MS, 'RxDB in sync', replication.awaitInSync());
   assert.deepEqual(replication.errors.map(String), []);
+  replications.set(collections.notes, replication);
   return collections.notes;
 }
 
-/** Waits until an RxDB holds these documents, and no others. */
-function rxHolds(collection, expected) {
+/**
+ * Waits until an RxDB holds these documents, and no others. Its stream begins at `now`, after it has pulled: what comes
+ * between, it finds when it pulls again.
+ */
+async function rxHolds(collection, expected) {
+  const again = setInterval(() => replications.get(collection).reSync(), 1_000);
   const found = collection.find().$.pipe(filter((docs) => String(docs.map(({ id }) => id).sort()) === String(expected)));
-  return within(WAIT_MS, `${expected} in RxDB`, firstValueFrom(found));
+  try {
+    return await within(WAIT_MS, `${expected} in RxDB`, firstValueFrom(found));
+  } finally {
+    clearInterval(again);
+  }
 }
 
 test('RxDB holds the documents of its user: grants, deletions and what it writes', async (t) => {
