@@ -46,7 +46,7 @@ impl Launch {
         let mut child = Command::new(&self.binary)
             .args(["dev", "--couch", "127.0.0.1:0", "--metrics", "127.0.0.1:0"])
             .args(["--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-            .args(["--gateway", "off", "--admin", "off", "--jobs", "off"])
+            .args(["--jobs", "off"])
             .arg("--data")
             .arg(&self.data)
             .stdin(Stdio::null())

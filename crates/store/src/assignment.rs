@@ -13,7 +13,7 @@ use crate::{
     record::{AssignmentRecord, ChannelRecord, DocumentRecord},
 };
 use std::{fmt, sync::Arc};
-use tidegate_channels::{Period, Periods};
+use tidegate_channels::Periods;
 use tidegate_types::{Channel, DocId, Principal, PrincipalName, Seq};
 
 /// What was decided on a revision, in a database with channels.
@@ -93,9 +93,9 @@ impl Former {
         Ok(Some(former))
     }
 
-    /// Since when it is there.
-    fn since(&self) -> Option<Seq> {
-        self.reaching.as_ref().map(|(assignment, _)| assignment.since)
+    /// When it was there.
+    fn stays(&self) -> Option<&Periods> {
+        self.reaching.as_ref().map(|(assignment, _)| &assignment.stays)
     }
 
     /// The channels it is in, and when it expires.
@@ -141,8 +141,11 @@ pub(crate) fn put(
     left.sort_unstable();
     left.dedup();
     left.retain(|channel| channels.binary_search(channel).is_err());
-    let since = former.and_then(Former::since).unwrap_or(seq);
-    let record = AssignmentRecord { channels, left, grants, expires_s: assignment.expires_s, since };
+    let stays = match former.and_then(Former::stays) {
+        Some(stays) => stays.clone(),
+        None => stays_before(keys, &edit.id, seq, draft)?,
+    };
+    let record = AssignmentRecord { channels, left, grants, expires_s: assignment.expires_s, stays };
     draft.put(keys.assignment(seq), record.encode());
     Ok(())
 }
@@ -169,13 +172,29 @@ pub(crate) fn leave(keys: Keys, former: Option<&Former>, seq: Seq, draft: &mut D
     let Some((_, change)) = former.and_then(|former| former.reaching.as_ref()) else { return Ok(()) };
     let change = Change { seq, deleted: true, winner_body: None, ..change.clone() };
     replace(keys, former, (AssignmentRecord::default(), &change), draft)?;
-    let since = former.and_then(Former::since).unwrap_or(seq);
-    let stays = Periods::from_vec(vec![Period::ended(since, seq)]).unwrap_or_default();
+    let mut stays = former.and_then(Former::stays).cloned().unwrap_or_default();
+    if stays.as_slice().is_empty() {
+        // It was there before there were channels.
+        stays.open(Seq::ZERO);
+    }
+    stays.close(seq);
     draft.put(keys.departure(&change.id, &Channel::all()), seq.get().to_be_bytes().to_vec());
     draft.put(keys.channel_row(&Channel::all(), seq), ChannelRecord { removed: true, stays, change }.encode());
     // Feeds that follow in memory aren't told of it there.
     draft.forget_recent();
     Ok(())
+}
+
+/// When a document was there that is there from now on: it may have been purged.
+fn stays_before(keys: Keys, id: &DocId, seq: Seq, draft: &Draft<'_>) -> Result<Periods, Stop> {
+    let mut stays = Periods::default();
+    if let Some(purged) = draft.get(&keys.departure(id, &Channel::all()))?.and_then(|seq| Keys::departed_at(seq))
+        && let Some(bytes) = draft.get(&keys.channel_row(&Channel::all(), purged))?
+    {
+        stays = ChannelRecord::decode(purged, bytes)?.stays;
+    }
+    stays.open(seq);
+    Ok(stays)
 }
 
 /// A document of this id is there again.

@@ -5,7 +5,7 @@ use crate::{
     record::{AssignmentRecord, ChangeRecord, ChannelRecord},
 };
 use std::ops::ControlFlow;
-use tidegate_channels::{Entry, Period, Periods, Read};
+use tidegate_channels::{Entry, Periods, Read};
 use tidegate_kv::Direction;
 use tidegate_types::{Channel, Seq};
 
@@ -40,7 +40,7 @@ impl Reader {
         let keys: Vec<_> = bodies.iter().map(|body| self.inner.keys.assignment(body.unwrap_or(Seq::ZERO))).collect();
         let read = |bytes: Option<bytes::Bytes>| {
             let record = bytes.map(|bytes| AssignmentRecord::decode(&bytes)).transpose()?.unwrap_or_default();
-            let AssignmentRecord { channels, left, grants, expires_s, since: _ } = record;
+            let AssignmentRecord { channels, left, grants, expires_s, stays: _ } = record;
             Ok(Assigned { channels, left, grants, expires_s })
         };
         self.snapshot.get_many(&keys).await?.into_iter().map(read).collect()
@@ -107,8 +107,9 @@ impl Reader {
             rows.iter().map(|row| self.inner.keys.assignment(row.about.winner_body.unwrap_or(Seq::ZERO))).collect();
         for (row, bytes) in rows.iter_mut().zip(self.snapshot.get_many(&bodies).await?) {
             let Some(record) = bytes.map(|bytes| AssignmentRecord::decode(&bytes)).transpose()? else { continue };
-            if let Some(stays) = Periods::from_vec(vec![Period::open(record.since)]) {
-                row.stays = stays;
+            row.stays = record.stays;
+            if row.stays.as_slice().is_empty() {
+                row.stays = Periods::open_since(Seq::ZERO);
             }
         }
         Ok(())

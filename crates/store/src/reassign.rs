@@ -92,5 +92,5 @@ fn replaced(old: &AssignmentRecord, assignment: &Assignment) -> AssignmentRecord
         left.dedup();
         left.retain(|channel| channels.binary_search(channel).is_err());
     }
-    AssignmentRecord { channels, left, grants, expires_s: assignment.expires_s, since: old.since }
+    AssignmentRecord { channels, left, grants, expires_s: assignment.expires_s, stays: old.stays.clone() }
 }

@@ -49,9 +49,9 @@ impl Check {
         let mut rows = Rows::new(self.keys.assignments());
         while let Some((key, value)) = rows.next(&self.snapshot).await? {
             let Some(record) = self.readable(&key, AssignmentRecord::decode(&value)) else { continue };
-            if record.since > Seq::ZERO {
+            if record.since() > Seq::ZERO {
                 let from = &mut self.tally.decided.from;
-                *from = Some(from.map_or(record.since, |from| from.min(record.since)));
+                *from = Some(from.map_or(record.since(), |from| from.min(record.since())));
             }
         }
         Ok(())

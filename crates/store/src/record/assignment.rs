@@ -1,9 +1,11 @@
 //! What was decided on one revision: its channels, and what it grants.
 
+use super::periods;
 use crate::{
     Corrupt, Grant, Granted,
     codec::{Reader, put_length, put_number, put_text},
 };
+use tidegate_channels::Periods;
 use tidegate_types::{Channel, Principal, Seq};
 
 const VERSION: u8 = 1;
@@ -21,14 +23,19 @@ pub(crate) struct AssignmentRecord {
     pub(crate) grants: Vec<Grant>,
     /// When the document expires, in seconds since 1970.
     pub(crate) expires_s: Option<u64>,
-    /// Since when the document is here.
-    pub(crate) since: Seq,
+    /// When the document was here; never, for one of before there were channels.
+    pub(crate) stays: Periods,
 }
 
 impl AssignmentRecord {
+    /// Since when the document is here; zero for one of before there were channels.
+    pub(crate) fn since(&self) -> Seq {
+        self.stays.as_slice().first().map_or(Seq::ZERO, |period| period.since)
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
-        put_number(&mut out, self.since.get());
+        periods::put(&mut out, &self.stays);
         put_number(&mut out, self.expires_s.map_or(0, |at| at.saturating_add(1)));
         for channels in [&self.channels, &self.left] {
             put_length(&mut out, channels.len());
@@ -49,7 +56,7 @@ impl AssignmentRecord {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = Reader::versioned("assignment", VERSION, bytes)?;
-        let since = Seq::new(reader.number()?);
+        let stays = periods::read(&mut reader)?;
         let expires_s = reader.number()?.checked_sub(1);
         let channels = read_channels(&mut reader)?;
         let left = read_channels(&mut reader)?;
@@ -57,7 +64,7 @@ impl AssignmentRecord {
         for _ in 0..reader.length()? {
             grants.push(read_grant(&mut reader)?);
         }
-        Ok(Self { channels, left, grants, expires_s, since })
+        Ok(Self { channels, left, grants, expires_s, stays })
     }
 }
 
@@ -86,12 +93,12 @@ mod tests {
     /// A record as version 1 wrote it stays readable.
     #[test]
     fn version_1_is_readable() {
-        let bytes = b"\x01\x05\x08\x02\x01a\x01b\x01\x01c\x02\x03ada\x00\x01x\x06role:r\x01\x01s";
+        let bytes = b"\x01\x01\x05\x00\x08\x02\x01a\x01b\x01\x01c\x02\x03ada\x00\x01x\x06role:r\x01\x01s";
         let record = AssignmentRecord::decode(bytes).unwrap();
         let channel = |name: &str| name.parse::<Channel>().unwrap();
         assert_eq!(record.channels, [channel("a"), channel("b")]);
         assert_eq!((record.left.as_slice(), record.expires_s), ([channel("c")].as_slice(), Some(7)));
-        assert_eq!(record.since, Seq::new(5));
+        assert_eq!(record.since(), Seq::new(5));
         let to = |name: &str| name.parse().unwrap();
         let grants = [
             Grant { to: to("ada"), what: Granted::Channel(channel("x")) },

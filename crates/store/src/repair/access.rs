@@ -88,8 +88,9 @@ impl Mender {
         while let Some((_, value)) = rows.next(&self.snapshot).await? {
             let said = &mut self.known.said;
             match AssignmentRecord::decode(&value) {
-                Ok(record) if record.since == Seq::ZERO => {}
-                Ok(AssignmentRecord { since, .. }) => {
+                Ok(record) if record.since() == Seq::ZERO => {}
+                Ok(record) => {
+                    let since = record.since();
                     said.assigned_from = Some(said.assigned_from.map_or(since, |from| from.min(since)));
                 }
                 Err(_) => said.is_lost = true,

@@ -376,3 +376,29 @@ fn what_is_decided_anew_is_of_the_document_as_it_was_read() {
         check(&play.db).await;
     });
 }
+
+/// Who loses `*` holds nothing of a document that was purged and written anew meanwhile.
+#[test]
+fn a_purged_document_that_is_there_again_was_there_before() {
+    let write = || {
+        let (channels, grants, role_grants) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Step::Write(WritePlan {
+            document: 0,
+            beside: false,
+            deleted: false,
+            channels,
+            grants,
+            role_grants,
+            role: false,
+        })
+    };
+    let steps = [
+        Step::PutUser([4].into(), false),
+        write(),
+        Step::Follow(1, 1),
+        Step::Purge(0),
+        Step::PutUser([].into(), false),
+        write(),
+    ];
+    runtime().block_on(play(&steps));
+}
