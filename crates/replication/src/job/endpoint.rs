@@ -107,6 +107,10 @@ fn split_url(url: &str) -> Option<(Option<Basic>, String)> {
         return None;
     }
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // A `#`, `/` or `?` in credentials has to be escaped: they would be taken for a path, and shown.
+    if path.contains(['@', '#']) {
+        return None;
+    }
     let (user_info, host) = match authority.rsplit_once('@') {
         Some((user_info, host)) => (Some(user_info), host),
         None => (None, authority),

@@ -145,7 +145,12 @@ fn credentials_are_found_and_never_shown() {
     let token = json!({"url": "http://a/b", "headers": {"Authorization": "Bearer secret"}});
     check(token, None, "http://a/b/", "http://a/b/");
     assert_eq!(shown(&json!("local")).as_deref(), Some("local"));
-    assert_eq!(shown(&json!("htp://u:secret@a")), None);
+    // What is no URL may hold a password anywhere, and so may one that goes on with credentials behind its host.
+    for url in
+        ["htp://u:secret@a", "http://u#x:secret@a/b", "http://u/x:secret@a/b", "http://u:1?secret@a/b", "http://a/b#c"]
+    {
+        assert_eq!(shown(&json!(url)), None, "{url}");
+    }
 }
 
 #[test]
