@@ -82,8 +82,10 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn use_channels(&self) -> Result<(), Error> {
+        self.put_setting(DOCUMENTS, IN_CHANNELS).await?;
+        // Not before it is durable: what is assigned belongs to a database with channels.
         self.0.has_channels.store(true, Ordering::Release);
-        self.put_setting(DOCUMENTS, IN_CHANNELS).await
+        Ok(())
     }
 
     /// Grows whenever a setting or a design document has changed: what was made of them before is stale then.
