@@ -48,7 +48,8 @@ pub struct Feed {
     database: Database,
     since: Seq,
     published: watch::Receiver<Published>,
-    bell: Option<Bell>,
+    /// Of who listens for what concerns it alone; boxed, as most feeds have none.
+    bell: Option<Box<Bell>>,
 }
 
 /// Why there will be no more changes.
@@ -189,7 +190,7 @@ impl Feed {
     /// for one who sees what the database's administrators see.
     pub fn listen(&mut self, access: &Access, standing: Option<&Standing>) {
         let principals = standing.map(|standing| standing.depends_on.as_slice()).unwrap_or_default();
-        self.bell = Some(self.database.0.bells.hang(access, principals));
+        self.bell = Some(Box::new(self.database.0.bells.hang(access, principals)));
     }
 
     /// Waits until something happens that concerns who listens, since it began to. Cancel safe.

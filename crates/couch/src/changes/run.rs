@@ -33,7 +33,7 @@ pub(crate) struct Run {
     frame: Frame,
     feed: Feed,
     /// What its reader may see, where that isn't everything.
-    seen: Option<ChannelFeed>,
+    seen: Option<Box<ChannelFeed>>,
     phase: Phase,
     /// Up to where the changes that were there at the beginning go.
     until: Seq,
@@ -122,8 +122,10 @@ impl Run {
     pub(crate) fn new(cx: &Context, db: &Database, params: Params) -> Result<Self, Error> {
         let frame = Frame::of(params.feed);
         let feed = db.follow(params.since.done())?;
-        let seen =
-            db.is_seen_by_channels().then(|| db.follow_channels(params.since, Interest::default())).transpose()?;
+        let seen = db
+            .is_seen_by_channels()
+            .then(|| db.follow_channels(params.since, Interest::default()).map(Box::new))
+            .transpose()?;
         if seen.is_some() && params.order == Order::Descending {
             return Err(Error::bad_request("A feed of the documents that you may see can't be descending."));
         }
@@ -267,9 +269,10 @@ impl Run {
         if self.feed.since() < self.last.seq {
             self.feed.skip_to(self.last.seq);
         }
+        // Boxed: few feeds are of what somebody sees, and all of them wait.
         let changed = async {
             match &mut self.seen {
-                Some(seen) => seen.changed().await,
+                Some(seen) => Box::pin(seen.changed()).await,
                 None => self.feed.changed().await,
             }
         };
