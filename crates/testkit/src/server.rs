@@ -259,19 +259,26 @@ fn spawn(command: &mut Command, log: &Log) -> Result<(Child, Receiver<String>), 
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(process("run"))?;
     let (lines, output) = mpsc::sync_channel(LINES_WAITING);
-    collect(child.stdout.take(), log.clone(), Some(lines));
-    collect(child.stderr.take(), log.clone(), None);
+    // The lines end when both streams have: the log is whole then.
+    collect(child.stderr.take(), log.clone(), (None, lines.clone()));
+    collect(child.stdout.take(), log.clone(), (Some(lines.clone()), lines));
     Ok((child, output))
 }
 
-/// Copies a stream to the log, and its lines to `lines` while somebody waits for them. Ends with the stream.
-fn collect(stream: Option<impl Read + Send + 'static>, log: Log, mut lines: Option<SyncSender<String>>) {
+/// Copies a stream to the log, and its lines to `lines` while somebody waits for them. Ends with the stream, and holds
+/// `end` until then.
+fn collect(
+    stream: Option<impl Read + Send + 'static>,
+    log: Log,
+    (mut lines, end): (Option<SyncSender<String>>, SyncSender<String>),
+) {
     let Some(stream) = stream else { return };
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             log.add(&line);
             lines = lines.take().filter(|lines| lines.try_send(line).is_ok());
         }
+        drop(end);
     });
 }
 
