@@ -106,6 +106,9 @@ const LOGIN_KEYS: &[&str] = &[
     "session_cookie_secure",
 ];
 
+/// Keys that are on or off, and that mean something here.
+const FLAGS: &[&str] = &["disable_public_all_docs", "hide_existence", "offline"];
+
 /// What stands for a secret.
 const REDACTED: &str = "xxxxx";
 
@@ -124,6 +127,15 @@ pub(crate) fn parse(text: &[u8]) -> Result<Map<String, Value>, Error> {
     let config: Map<String, Value> = serde_json::from_slice(text)?;
     match config.keys().find(|key| !KEYS.contains(&key.as_str())) {
         Some(key) => Err(Error::bad_request(format!("JSON Unknown Field: json: unknown field \"{key}\""))),
+        None => check_flags(config),
+    }
+}
+
+/// What isn't clearly on or off is refused: one who writes `"true"` means to be obeyed.
+fn check_flags(config: Map<String, Value>) -> Result<Map<String, Value>, Error> {
+    let is_flag = |key: &str| config.get(key).is_none_or(|value| value.is_boolean() || value.is_null());
+    match FLAGS.iter().find(|key| !is_flag(key)) {
+        Some(key) => Err(Error::bad_json(format!("{key} must be true or false"))),
         None => Ok(config),
     }
 }
@@ -387,6 +399,17 @@ mod tests {
         assert!(parse(br#"{"sync":"function(){}","guest":null}"#).is_ok());
         assert_eq!(parse(br#"{"synk":1}"#).unwrap_err().reason, "JSON Unknown Field: json: unknown field \"synk\"");
         assert!(parse(b"[]").unwrap_err().reason.starts_with("Bad JSON: "));
+    }
+
+    #[test]
+    fn what_is_neither_on_nor_off_is_refused() {
+        for flag in FLAGS {
+            for value in ["\"true\"", "1", "[]"] {
+                let refused = parse(format!(r#"{{"{flag}":{value}}}"#).as_bytes()).unwrap_err();
+                assert_eq!(refused.reason, format!("Bad JSON: {flag} must be true or false"));
+            }
+            assert!(parse(format!(r#"{{"{flag}":null}}"#).as_bytes()).is_ok());
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tidegate_replication::{Outcome, Progress, WriteFailure};
 use tidegate_types::DbName;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Names told in a message.
 const NAMES_TOLD_MAX: usize = 10;
@@ -58,8 +59,10 @@ impl Couchdb {
         if self.scope.users {
             ending = ending.worse(users(&source, &target, out).await?);
         }
+        // One listener for all: an interrupt between two answers, or two databases, counts.
+        let mut stop = signal(SignalKind::interrupt())?;
         for name in names {
-            let pulled = pull(&source, &target, &name, out).await?;
+            let pulled = pull((&source, &target), &name, &mut stop, out).await?;
             ending = ending.worse(pulled);
             if pulled == Ending::Interrupted {
                 return Ok(ending);
@@ -90,7 +93,7 @@ impl Couchdb {
     }
 }
 
-async fn pull(source: &Client, target: &Client, name: &DbName, out: Output) -> Result<Ending> {
+async fn pull((source, target): (&Client, &Client), name: &DbName, stop: &mut Signal, out: Output) -> Result<Ending> {
     if source.find(&db_path(name)).await?.is_none() {
         bail!("{} has no database {name}; `tidegate db list --url URL` shows those it has", source.shown());
     }
@@ -98,7 +101,7 @@ async fn pull(source: &Client, target: &Client, name: &DbName, out: Output) -> R
     let (source, target) = (source.clone(), target.clone());
     let pull = Pull { source, target, from: name.clone(), to: name.clone() };
     let mut told = String::new();
-    let pulled = pull.run(|progress| tell(progress, (name, out), &bar, &mut told)).await;
+    let pulled = pull.run(stop, |progress| tell(progress, (name, out), &bar, &mut told)).await;
     let Pulled { outcome, progress, refused } = pulled;
     bar.finish_and_clear();
     for WriteFailure { id, rev, reason, .. } in refused {

@@ -22,7 +22,7 @@ use tidegate_replication::{
 };
 use tidegate_types::DbName;
 use tokio::{
-    signal::ctrl_c,
+    signal::unix::Signal,
     task::{AbortHandle, JoinSet},
     time::{Instant, interval, sleep_until},
 };
@@ -56,8 +56,8 @@ type Text = Arc<str>;
 type Answers = JoinSet<(RequestId, Result<Response<Text>, tidegate_replication::Failure>)>;
 
 impl Pull {
-    /// Pulls until everything is there, telling how far it is. Interrupted, it writes a checkpoint and ends.
-    pub(crate) async fn run(self, mut tell: impl FnMut(&Progress)) -> Pulled {
+    /// Pulls until everything is there, telling how far it is. At `stop`, it writes a checkpoint and ends.
+    pub(crate) async fn run(self, stop: &mut Signal, mut tell: impl FnMut(&Progress)) -> Pulled {
         let clock = Clock::start();
         let options = self.options();
         let sides = Arc::new(Sides::new(self));
@@ -78,7 +78,7 @@ impl Pull {
                 }
                 () = sleep_until(Instant::now() + wake) => session.handle_timeout(clock.now()),
                 _ = ticks.tick() => tell(&session.progress()),
-                _ = ctrl_c() => session.handle_stop(clock.now()),
+                _ = stop.recv() => session.handle_stop(clock.now()),
             }
         }
     }
