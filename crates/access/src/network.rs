@@ -1,6 +1,9 @@
 //! Networks whose peers are trusted.
 
-use std::{net::IpAddr, str::FromStr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 use crate::Error;
 
@@ -22,6 +25,13 @@ impl Networks {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let networks = text.split(',').map(str::trim).filter(|network| !network.is_empty());
         networks.map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// This machine.
+    pub fn loopback() -> Self {
+        let v4 = Network { address: Ipv4Addr::new(127, 0, 0, 0).into(), prefix: 8 };
+        let v6 = Network { address: Ipv6Addr::LOCALHOST.into(), prefix: 128 };
+        Self(vec![v4, v6])
     }
 
     /// Whether there are none.
@@ -97,6 +107,11 @@ mod tests {
         check("2001:db8::/33", "2001:db8:8000::1", false);
         check("::1", "::1", true);
         check("::1/128", "::2", false);
+    }
+
+    #[test]
+    fn this_machine_is_the_loopback() {
+        assert_eq!(Networks::loopback(), Networks::parse("127.0.0.0/8, ::1").unwrap());
     }
 
     #[test]

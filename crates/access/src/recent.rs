@@ -60,6 +60,11 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
         self.entries.remove(key);
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.arrivals.clear();
+    }
+
     fn make_room(&mut self, now: Instant) {
         while let Some((key, arrival)) = self.arrivals.front() {
             let entry = self.entries.get(key).filter(|entry| entry.arrival == *arrival);

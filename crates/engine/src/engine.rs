@@ -209,6 +209,9 @@ impl Engine {
         if key == "authentication_db" {
             self.inner.ensure_auth_design().await?;
         }
+        if section.ends_with("_auth") {
+            self.inner.logins.forget_all();
+        }
         Ok(before)
     }
 
@@ -218,7 +221,9 @@ impl Engine {
     /// [`Error::Access`].
     pub async fn reload_config(&self, caller: &Caller) -> Result<(), Error> {
         self.check_admin(caller)?;
-        self.inner.config.reload().await
+        self.inner.config.reload().await?;
+        self.inner.logins.forget_all();
+        Ok(())
     }
 
     /// The names of all databases, in order.

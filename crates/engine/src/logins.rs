@@ -106,6 +106,11 @@ impl Logins {
         }
     }
 
+    /// Recognises everybody in the slow way again: the next login sees whether its password is kept in today's way.
+    pub(crate) fn forget_all(&self) {
+        lock(&self.verified).clear();
+    }
+
     /// The secret that sessions are signed with: made at the first start, and kept.
     pub(crate) async fn secret(store: &Store) -> Result<String, Error> {
         if let Some(secret) = store.setting(SECRET).await? {
@@ -282,7 +287,7 @@ impl Engine {
         if !is_known {
             logins.fast.fetch_add(1, Relaxed);
             lock(&logins.verified).remember(account.name.clone(), form.password, &account.password, now);
-            self.inner.strengthen(auth, &account, form.password).await;
+            self.inner.strengthen(&account, form.password);
         }
         Ok(account)
     }

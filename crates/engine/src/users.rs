@@ -2,15 +2,15 @@
 //!
 //! What such a document must be like is decided in `tidegate_access::user`; here it is read, hashed and written.
 
-use crate::{Error, config::Auth, engine::Inner};
+use crate::{Error, engine::Inner};
 use bytes::Bytes;
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 use tidegate_access::{
     Account, Salt, Source, UserName,
-    user::{self, Author, ID_PREFIX, Update, UserRecord},
+    user::{self, Author, ID_PREFIX, Label, Update, UserRecord},
 };
 use tidegate_json::{Limits, scan_document};
 use tidegate_store::{Database, Edit, History};
@@ -62,25 +62,31 @@ impl Inner {
         Ok(Some(record))
     }
 
-    /// Keeps a password that was just recognised in today's way. A login doesn't fail because this does.
-    pub(crate) async fn strengthen(&self, auth: &Auth, account: &Account, password: &str) {
+    /// Keeps a password that was just recognised in today's way, when there is time: a login neither waits for it nor
+    /// fails with it, and what its user changes at once goes first.
+    pub(crate) fn strengthen(self: &Arc<Self>, account: &Account, password: &str) {
+        let auth = &self.config.live().auth;
         if account.source != Source::Document || !auth.hashing.needs_upgrade(&account.password) {
             return;
         }
-        if let Err(error) = self.try_strengthen(auth, account, password).await {
-            let (name, error): (_, &dyn std::error::Error) = (&account.name, &error);
-            tracing::warn!(%name, error, "a password could not be stored in today's way");
-        }
+        let (inner, account, password) = (Arc::clone(self), account.clone(), password.to_owned());
+        drop(self.tasks.spawn(async move {
+            if let Err(error) = inner.try_strengthen(&account, &password).await {
+                let (name, error): (_, &dyn std::error::Error) = (&account.name, &error);
+                tracing::warn!(%name, error, "a password could not be stored in today's way");
+            }
+        }));
     }
 
-    async fn try_strengthen(&self, auth: &Auth, account: &Account, password: &str) -> Result<(), Error> {
+    async fn try_strengthen(&self, account: &Account, password: &str) -> Result<(), Error> {
         let Ok(id) = format!("{ID_PREFIX}{}", account.name).parse::<DocId>() else { return Ok(()) };
         let users = self.store.database(&self.config.live().auth.users_db).await?;
         let reader = users.reader()?;
         let Some(winner) = reader.winner(&id).await? else { return Ok(()) };
         let Some(seq) = winner.body else { return Ok(()) };
         let Some(body) = reader.body(seq).await? else { return Ok(()) };
-        let (hashing, password, stored) = (auth.hashing.clone(), password.to_owned(), account.password.clone());
+        let hashing = self.config.live().auth.hashing.clone();
+        let (password, stored) = (password.to_owned(), account.password.clone());
         let members = body.members.clone();
         let hashed = move || user::upgrade_password(&members, &password, &stored, &hashing);
         let members: Bytes = self.logins.slowly(hashed).await??.into();
@@ -119,7 +125,9 @@ impl Inner {
                 *text = canonical(&edit.members)?;
             }
         }
-        Ok(user::check_update(Update { id: edit.id.as_str(), members: &edit.members, old: old.as_deref() }, author)?)
+        let label = if users.name().as_str() == "_users" { Label::Needed } else { Label::Optional };
+        let update = Update { id: edit.id.as_str(), members: &edit.members, old: old.as_deref(), label };
+        Ok(user::check_update(update, author)?)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{Error, Security, UserCtx};
 pub use read::{PublicFields, visible_members};
 pub use record::UserRecord;
 pub use requirements::Requirements;
-pub use rules::{Update, check_delete, check_update};
+pub use rules::{Label, Update, check_delete, check_update};
 pub use write::{check_writer, hash_password, upgrade_password};
 
 /// What the id of a user's document begins with; the name follows.

@@ -17,6 +17,18 @@ pub struct Update<'a> {
     pub members: &'a [u8],
     /// What it holds; `None` for a new document.
     pub old: Option<&'a [u8]>,
+    /// Whether it says that it is a user's.
+    pub label: Label,
+}
+
+/// Whether a user's document must say `"type": "user"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// As in `_users`.
+    Needed,
+    /// It may be left out, but can't be another. CouchDB takes such documents in a database that was made
+    /// `chttpd_auth/authentication_db`, until it gets round to putting its validation function there.
+    Optional,
 }
 
 /// A document as its rules see it.
@@ -33,7 +45,7 @@ struct User<'a> {
 pub fn check_update(update: Update<'_>, author: Author<'_>) -> Result<(), Error> {
     let document = parse_members(update.members)?;
     let old = update.old.map(parse_members).transpose()?;
-    let user = User::parse(&document)?;
+    let user = User::parse(&document, update.label)?;
     user.check_id(update.id)?;
     if old.as_ref().is_some_and(|old| old.get("name") != document.get("name")) {
         return Err(Error::forbidden("Usernames can not be changed."));
@@ -61,8 +73,12 @@ pub fn check_delete(old: Option<&[u8]>, author: Author<'_>) -> Result<(), Error>
 }
 
 impl<'a> User<'a> {
-    fn parse(document: &'a Map<String, Value>) -> Result<Self, Error> {
-        if document.get("type").and_then(Value::as_str) != Some("user") {
+    fn parse(document: &'a Map<String, Value>, label: Label) -> Result<Self, Error> {
+        let is_user = match document.get("type") {
+            Some(kind) => kind.as_str() == Some("user"),
+            None => label == Label::Optional,
+        };
+        if !is_user {
             return Err(Error::forbidden("doc.type must be user"));
         }
         let name = document.get("name").filter(|name| is_truthy(name));

@@ -203,8 +203,11 @@ fn cookies(sections: &Sections) -> Result<Cookies, Refusal> {
 
 fn proxy(sections: &Sections, keyring: Keyring) -> Result<ProxyRule, Refusal> {
     let networks = Networks::parse(get(sections, "proxy_networks").unwrap_or_default())?;
-    // Without a secret and without trusted networks, everybody could be anybody: the secret is needed then.
-    let needs_secret = flag(sections, "proxy_use_secret", Flag::Off)?.is_on() || networks.is_empty();
+    // Without a secret and without trusted networks, everybody could be anybody. It is needed then, unless somebody says
+    // outright that it isn't: the proxy is on this machine.
+    let usual = if networks.is_empty() { Flag::On } else { Flag::Off };
+    let needs_secret = flag(sections, "proxy_use_secret", usual)?.is_on();
+    let networks = if needs_secret || !networks.is_empty() { networks } else { Networks::loopback() };
     Ok(ProxyRule::new(needs_secret.then_some(keyring), networks)?)
 }
 

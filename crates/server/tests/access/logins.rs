@@ -2,7 +2,7 @@
 
 use crate::site::{Site, Who};
 use std::path::Path;
-use tidegate_testkit::http::Response;
+use tidegate_testkit::{http::Response, until};
 
 fn log_in(site: &Site, headers: &[(&str, &str)], name: &str, password: &str) -> Response {
     let json = ("content-type", "application/json");
@@ -101,6 +101,19 @@ fn who_fails_five_times_is_locked_out_and_nobody_else() {
     assert_eq!(site.ask(Who::Ada, "GET /", "").status, 403);
     assert_eq!(log_in(&site, &[], "eve", "eve").status, 200);
     assert_eq!(site.ask(Who::Root, "GET /_all_dbs", "").status, 200);
+}
+
+#[test]
+fn a_password_is_kept_in_todays_way_after_the_next_login() {
+    let site = Site::start("");
+    let user = || site.ask(Who::Root, "GET /_users/org.couchdb.user:ada", "").text();
+    assert_eq!(log_in(&site, &[], "ada", "ada").status, 200);
+    let before = user();
+    assert_eq!(site.ask(Who::Root, "PUT /_node/_local/_config/chttpd_auth/iterations", r#""3""#).status, 200);
+    assert_eq!(user(), before);
+    assert_eq!(log_in(&site, &[], "ada", "ada").status, 200);
+    until("it is hashed again", || user().contains(r#""iterations":3,"#));
+    assert_eq!(log_in(&site, &[], "ada", "ada").status, 200);
 }
 
 #[test]

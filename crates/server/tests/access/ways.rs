@@ -56,10 +56,25 @@ fn a_header_is_believed_from_the_networks_named_alone() {
     }
 }
 
+const PROXY: &str = "[config.chttpd]\nauthentication_handlers = \"{chttpd_auth, proxy_authentication_handler}\"\n";
+
+#[test]
+fn a_proxy_that_needs_no_secret_is_on_this_machine_or_where_it_is_said_to_be() {
+    let rule = "[config.chttpd_auth]\nproxy_use_secret = \"false\"\n";
+    let elsewhere = "proxy_networks = \"10.0.0.0/8\"\n";
+    for (config, expected) in [
+        (format!("{PROXY}{rule}"), r#""name":"ada""#),
+        (format!("{PROXY}{rule}{elsewhere}"), r#""name":null"#),
+        (format!("{PROXY}[config.chttpd_auth]\n{elsewhere}"), r#""name":null"#),
+    ] {
+        let (status, text) = name(&Site::start(&config), &[("x-auth-couchdb-username", "ada")]);
+        assert!(status == 200 && text.contains(expected), "{config}: {text}");
+    }
+}
+
 #[test]
 fn a_proxy_without_a_token_is_not_believed() {
-    let config = "[config.chttpd]\nauthentication_handlers = \"{chttpd_auth, proxy_authentication_handler}\"\n";
-    let site = Site::start(config);
+    let site = Site::start(PROXY);
     let headers = [("x-auth-couchdb-username", "root"), ("x-auth-couchdb-roles", "_admin")];
     let (status, text) = name(&site, &headers);
     assert!(status != 200 || text.contains(r#""name":null"#), "{status} {text}");

@@ -13,8 +13,15 @@ fn user(name: &str, roles: &[&str]) -> UserCtx {
 /// What `author` is told who writes `members` over `old` as `org.couchdb.user:ada`; nothing if it may.
 fn told(author: &UserCtx, old: Option<&str>, members: &str) -> String {
     let security = Security::parse(br#"{"admins":{"names":["keeper"],"roles":["keepers"]}}"#).unwrap();
-    let update = Update { id: "org.couchdb.user:ada", members: members.as_bytes(), old: old.map(str::as_bytes) };
-    match check_update(update, Author { user: author, security: &security }) {
+    told_of(check_update(ada(old, members, Label::Needed), Author { user: author, security: &security }))
+}
+
+fn ada<'a>(old: Option<&'a str>, members: &'a str, label: Label) -> Update<'a> {
+    Update { id: "org.couchdb.user:ada", members: members.as_bytes(), old: old.map(str::as_bytes), label }
+}
+
+fn told_of(result: Result<(), Error>) -> String {
+    match result {
         Ok(()) => String::new(),
         Err(Error::Forbidden(reason)) => reason.into_owned(),
         Err(other) => panic!("{other:?}"),
@@ -42,6 +49,20 @@ fn a_document_is_a_users() {
     let wrong_id = "Doc ID must be of the form org.couchdb.user:name";
     check_admin(r#""type":"user","name":"bob","roles":[]"#, wrong_id);
     check_admin(r#""type":"user","name":7,"roles":[]"#, wrong_id);
+}
+
+#[test]
+fn a_label_may_be_optional_but_not_wrong() {
+    let security = Security::admin_only();
+    let check = |members: &str, expected: &str| {
+        let author = Author { user: &UserCtx::nameless_admin(), security: &security };
+        assert_eq!(told_of(check_update(ada(None, members, Label::Optional), author)), expected, "{members}");
+    };
+    check(ADA, "");
+    check(r#""name":"ada","roles":[]"#, "");
+    check(r#""name":"ada""#, "doc.roles must exist");
+    check(r#""type":null,"name":"ada","roles":[]"#, "doc.type must be user");
+    check(r#""type":"pet","name":"ada","roles":[]"#, "doc.type must be user");
 }
 
 #[test]
@@ -73,7 +94,7 @@ fn names_and_roles_of_the_system_are_refused() {
     let check_name = |name: &str, expected: &str| {
         let (id, security) = (format!("org.couchdb.user:{name}"), Security::admin_only());
         let members = format!(r#""type":"user","name":"{name}","roles":[]"#);
-        let update = Update { id: &id, members: members.as_bytes(), old: None };
+        let update = Update { id: &id, members: members.as_bytes(), old: None, label: Label::Needed };
         let refused = check_update(update, Author { user: &UserCtx::nameless_admin(), security: &security });
         assert_eq!(refused, Err(Error::forbidden(expected.to_owned())), "{name}");
     };
