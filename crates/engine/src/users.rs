@@ -7,6 +7,7 @@ use bytes::Bytes;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tidegate_access::{
     Account, Salt, Source, UserName,
@@ -15,9 +16,13 @@ use tidegate_access::{
 use tidegate_json::{Limits, scan_document};
 use tidegate_store::{Database, Edit, History};
 use tidegate_types::{DocId, DocKind, Rev};
+use tokio::time::timeout;
 
 /// Users whose documents are kept at hand.
 const RECORDS_MAX: usize = 10_000;
+
+/// How long after a login its password is kept in today's way: what the user changes with this login goes first.
+const UPGRADE_DELAY: Duration = Duration::from_secs(1);
 
 /// Users' documents as they were when they were read last: good as long as the revision is.
 #[derive(Default)]
@@ -70,7 +75,11 @@ impl Inner {
             return;
         }
         let (inner, account, password) = (Arc::clone(self), account.clone(), password.to_owned());
+        let stopped = self.stop_token().cancelled_owned();
         drop(self.tasks.spawn(async move {
+            if timeout(UPGRADE_DELAY, stopped).await.is_ok() {
+                return;
+            }
             if let Err(error) = inner.try_strengthen(&account, &password).await {
                 let (name, error): (_, &dyn std::error::Error) = (&account.name, &error);
                 tracing::warn!(%name, error, "a password could not be stored in today's way");
@@ -85,6 +94,9 @@ impl Inner {
         let Some(winner) = reader.winner(&id).await? else { return Ok(()) };
         let Some(seq) = winner.body else { return Ok(()) };
         let Some(body) = reader.body(seq).await? else { return Ok(()) };
+        if UserRecord::parse(&body.members)?.password.as_ref() != Some(&account.password) {
+            return Ok(());
+        }
         let hashing = self.config.live().auth.hashing.clone();
         let (password, stored) = (password.to_owned(), account.password.clone());
         let members = body.members.clone();

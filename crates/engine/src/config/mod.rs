@@ -80,8 +80,8 @@ impl Config {
     ) -> Result<Option<String>, Error> {
         let mut kept = self.kept.lock().await;
         let mut sections = Sections::clone(&self.sections());
-        whitelist::check(&sections, section, key)?;
         known::check_section(section)?;
+        whitelist::check(&sections, section, key)?;
         if let Some(value) = value {
             known::check(section, key, value)?;
         }

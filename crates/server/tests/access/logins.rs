@@ -117,6 +117,19 @@ fn a_password_is_kept_in_todays_way_after_the_next_login() {
 }
 
 #[test]
+fn a_new_password_is_not_overwritten_by_the_old_one_kept_in_todays_way() {
+    let site = Site::start("");
+    let user = |name: &str| site.ask(Who::Root, &format!("GET /_users/org.couchdb.user:{name}"), "").text();
+    assert_eq!(site.ask(Who::Root, "PUT /_node/_local/_config/chttpd_auth/iterations", r#""3""#).status, 200);
+    let changed = user("ada").trim_end().replacen('{', r#"{"password":"other","#, 1);
+    assert_eq!(site.ask(Who::Ada, "PUT /_users/org.couchdb.user:ada", &changed).status, 201);
+    // Whoever logs in later is hashed again later.
+    assert_eq!(log_in(&site, &[], "eve", "eve").status, 200);
+    until("another is hashed again", || user("eve").contains(r#""iterations":3,"#));
+    assert_eq!(log_in(&site, &[], "ada", "other").status, 200);
+}
+
+#[test]
 fn passwords_are_neither_logged_nor_shown_nor_stored() {
     let site = Site::start("");
     let passwords = ["of-the-new-user", "of-the-new-admin", "that-is-wrong"];
