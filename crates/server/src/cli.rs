@@ -25,7 +25,9 @@ mod user;
 
 use crate::{
     config::{Addresses, Config, Supervision},
-    serve, tls,
+    serve,
+    sync_files::SyncFile,
+    tls,
 };
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
@@ -128,6 +130,10 @@ struct Dev {
     /// The folder the data lies in; made if it isn't there.
     #[arg(long, value_name = "DIR", env = "TIDEGATE_DATA", default_value = "tidegate-data")]
     data: PathBuf,
+    /// A file with a sync function, set again whenever it is saved: DB=FILE, or a FILE named like its database, which is
+    /// made if it isn't there. May be given several times.
+    #[arg(long, value_name = "[DB=]FILE")]
+    sync: Vec<SyncFile>,
     #[command(flatten)]
     addresses: Addresses,
     #[command(flatten)]
@@ -142,6 +148,10 @@ struct Serve {
     /// The folder the data lies in; made if it isn't there.
     #[arg(long, value_name = "DIR", env = "TIDEGATE_DATA")]
     data: Option<PathBuf>,
+    /// A file with a sync function, read again at SIGHUP: DB=FILE, or a FILE named like its database, which is made if it
+    /// isn't there. May be given several times; in the configuration it is `[sync]`, DB = "FILE".
+    #[arg(long, value_name = "[DB=]FILE")]
+    sync: Vec<SyncFile>,
     #[command(flatten)]
     addresses: Addresses,
     #[command(flatten)]
@@ -170,11 +180,11 @@ impl Command {
     fn run(self, out: Output) -> Result<Ending> {
         let well = |()| Ending::Well;
         match self {
-            Self::Dev(Dev { data, addresses, supervision }) => {
-                serve::run(Config::dev(data, &addresses)?, &supervision).map(well)
+            Self::Dev(Dev { data, sync, addresses, supervision }) => {
+                serve::run(Config::dev(data, &addresses, sync)?, &supervision).map(well)
             }
-            Self::Serve(Serve { config, data, addresses, supervision }) => {
-                serve::run(Config::serve(&config, data, &addresses)?, &supervision).map(well)
+            Self::Serve(Serve { config, data, sync, addresses, supervision }) => {
+                serve::run(Config::serve(&config, data, &addresses, sync)?, &supervision).map(well)
             }
             Self::Db(db) => wait_for(db.run(out)).map(well),
             Self::Doc(doc) => wait_for(doc.run(out)).map(well),

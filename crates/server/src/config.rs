@@ -3,6 +3,7 @@
 //! An unknown key or a bad value is refused with the line that holds it. A server that strangers can reach is refused
 //! without an administrator.
 
+use crate::sync_files::SyncFile;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
 };
+use tidegate_types::DbName;
 
 /// All settings, checked.
 #[derive(Debug)]
@@ -28,6 +30,23 @@ pub(crate) struct Config {
     pub(crate) realm: Option<String>,
     /// CouchDB's sections and keys, as they stand below `[config]`.
     pub(crate) sections: Entries,
+    pub(crate) sync: SyncRule,
+}
+
+/// Sync functions in files.
+#[derive(Debug)]
+pub(crate) struct SyncRule {
+    pub(crate) files: Vec<SyncFile>,
+    pub(crate) reread: Reread,
+}
+
+/// When files are read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reread {
+    /// When they have changed.
+    AtEdits,
+    /// At SIGHUP.
+    AtHangup,
 }
 
 /// Sync Gateway's listeners.
@@ -138,6 +157,8 @@ struct File {
     limits: LimitsFile,
     log: LogFile,
     config: Entries,
+    /// By database, a file with its sync function; relative to this file.
+    sync: BTreeMap<String, PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -244,8 +265,8 @@ pub(crate) enum LogFormat {
 
 impl Config {
     /// For `tidegate dev`: open, so loopback only, and only pages served from this machine may call.
-    pub(crate) fn dev(data: PathBuf, addresses: &Addresses) -> Result<Self> {
-        let log = LogFile { level: "warn".to_owned(), format: LogFormat::Text };
+    pub(crate) fn dev(data: PathBuf, addresses: &Addresses, sync: Vec<SyncFile>) -> Result<Self> {
+        let log = LogFile { level: "warn,tidegate::sync_files=info".to_owned(), format: LogFormat::Text };
         let cors = CorsFile { origins: vec!["loopback".to_owned()], credentials: true };
         let file = File { data: Some(data), cors, log, ..File::default() };
         let config = Self::merge(file, None, addresses, Admins::Open)?;
@@ -258,11 +279,16 @@ impl Config {
                 "`dev` lets everybody in, so --{name} must be on loopback; use `tidegate serve` to be reached from elsewhere"
             );
         }
-        Ok(config)
+        Ok(Self { sync: SyncRule { files: sync, reread: Reread::AtEdits }, ..config })
     }
 
     /// For `tidegate serve`: as the file says.
-    pub(crate) fn serve(path: &Path, data: Option<PathBuf>, addresses: &Addresses) -> Result<Self> {
+    pub(crate) fn serve(
+        path: &Path,
+        data: Option<PathBuf>,
+        addresses: &Addresses,
+        sync: Vec<SyncFile>,
+    ) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
         let mut file: File = toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
         let admins = Admins::Named(std::mem::take(&mut file.admins));
@@ -273,7 +299,9 @@ impl Config {
                 path.display()
             );
         }
-        Self::merge(file, data, addresses, admins)
+        let sync = SyncRule::of(sync, &file.sync, path.parent().unwrap_or(Path::new("")))?;
+        let config = Self::merge(file, data, addresses, admins)?;
+        Ok(Self { sync: SyncRule { files: sync, reread: Reread::AtHangup }, ..config })
     }
 
     fn merge(file: File, data: Option<PathBuf>, addresses: &Addresses, admins: Admins) -> Result<Self> {
@@ -291,7 +319,22 @@ impl Config {
             log: file.log,
             realm: file.couch.realm,
             sections: file.config,
+            sync: SyncRule { files: Vec::new(), reread: Reread::AtHangup },
         })
+    }
+}
+
+impl SyncRule {
+    /// The flags' files, and those of the configuration file for the other databases.
+    fn of(flags: Vec<SyncFile>, file: &BTreeMap<String, PathBuf>, folder: &Path) -> Result<Vec<SyncFile>> {
+        let mut files = flags;
+        for (name, path) in file {
+            let db: DbName = name.parse().with_context(|| format!("[sync]: {name}"))?;
+            if files.iter().all(|file| file.db != db) {
+                files.push(SyncFile { db, path: folder.join(path) });
+            }
+        }
+        Ok(files)
     }
 }
 
@@ -458,6 +501,6 @@ mod tests {
     fn dev_stays_on_loopback() {
         let couch = Some("0.0.0.0:1".parse().unwrap());
         let addresses = Addresses { couch, ..Addresses::default() };
-        assert!(Config::dev("x".into(), &addresses).unwrap_err().to_string().contains("loopback"));
+        assert!(Config::dev("x".into(), &addresses, Vec::new()).unwrap_err().to_string().contains("loopback"));
     }
 }

@@ -16,6 +16,7 @@ mod observe;
 mod process;
 mod sections;
 mod serve;
+mod sync_files;
 mod systemd;
 mod tls;
 

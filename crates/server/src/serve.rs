@@ -2,13 +2,14 @@
 
 use crate::{
     clock,
-    config::{Address, Admins, Config, Supervision},
+    config::{Address, Admins, Config, Reread, Supervision},
     fetch, gateway, identity, limits,
     listener::{Connections, Listener},
     logging,
     metrics::{self, Metrics},
     observe::Observer,
     sections,
+    sync_files::{Again, SyncFiles},
     systemd::Supervisor,
     tls::Certificate,
 };
@@ -60,6 +61,8 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
     };
     let metrics = Metrics::new();
     let administrator = engine.take_administrator().context("the rights of administrators are taken")?;
+    let sync_files = SyncFiles::new(config.sync.files.clone(), engine.clone(), administrator.caller());
+    sync_files.set().await?;
     let mut lines = Vec::new();
     let listeners = TaskTracker::new();
     if let Address::At(address) = config.couch {
@@ -91,6 +94,13 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
     warn_of_plain(&config);
     for certificate in [certificate, gateway_certificate] {
         drop(listeners.spawn(reload(certificate, signal(SignalKind::hangup())?, draining.clone())));
+    }
+    if !config.sync.files.is_empty() {
+        let again = match config.sync.reread {
+            Reread::AtEdits => Again::AtEdits,
+            Reread::AtHangup => Again::At(signal(SignalKind::hangup())?),
+        };
+        drop(listeners.spawn(sync_files.follow(again, draining.clone())));
     }
     announce(&lines)?;
     supervisor.ready();

@@ -83,7 +83,10 @@ impl Database {
     }
 
     /// Checks that its documents are in channels.
-    pub(crate) fn check_channels(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Access`], a bad request, where they aren't.
+    pub fn check_channels(&self) -> Result<(), Error> {
         if self.store.has_channels() {
             return Ok(());
         }

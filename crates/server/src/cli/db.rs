@@ -3,8 +3,8 @@
 use super::{
     client::{AdminPort, Client, Remote, db_name, db_path},
     output::{Output, bytes, columns, count},
-    sync,
 };
+use crate::sync_files;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -166,8 +166,8 @@ fn checked(file: &str, access: Access) -> Result<String> {
     if access == Access::Database {
         bail!("only databases in channels have a sync function; add --access channels");
     }
-    let source = sync::read_source(file)?;
-    sync::check(file, &source)?;
+    let source = super::sync::read_source(file)?;
+    sync_files::check(file, &source)?;
     Ok(source)
 }
 

@@ -4,12 +4,12 @@ use super::{
     client::{AdminPort, Client, db_name, db_path, read},
     output::{Output, Unit, columns, count, line},
 };
+use crate::sync_files::check;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{io::Read, time::Duration};
-use tidegate_engine::{Place, ScriptError, check_sync_function};
 use tidegate_types::DbName;
 use tokio::time::sleep;
 
@@ -220,40 +220,4 @@ pub(super) fn read_source(file: &str) -> Result<String> {
         text = std::fs::read_to_string(file).with_context(|| format!("could not read {file}"))?;
     }
     Ok(text)
-}
-
-/// Refuses a text that is no function, and shows where.
-pub(super) fn check(file: &str, source: &str) -> Result<()> {
-    match check_sync_function(source) {
-        Ok(()) => Ok(()),
-        Err(ScriptError::Compile { message, place: Some(place) }) => {
-            bail!("{}", pointed(file, source, &message, place));
-        }
-        Err(error) => bail!("{file}: {error}"),
-    }
-}
-
-/// What is wrong, with the line it is in and a mark below the place.
-fn pointed(file: &str, source: &str, message: &str, place: Place) -> String {
-    let Place { line, column } = place;
-    let index = usize::try_from(line).unwrap_or_default().saturating_sub(1);
-    let text = source.lines().nth(index).unwrap_or_default();
-    let indent = usize::try_from(column).unwrap_or_default().saturating_sub(1);
-    let number = line.to_string();
-    let gap = " ".repeat(number.len());
-    format!("{file}:{line}:{column}: {message}\n{gap} |\n{number} | {text}\n{gap} | {}^", " ".repeat(indent))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn faults_are_pointed_at() {
-        assert!(check("f.js", "function (doc) { channel('a'); }").is_ok());
-        let error = check("f.js", "function (doc) {\n  channel(;\n}").unwrap_err().to_string();
-        assert!(error.starts_with("f.js:2:"), "{error}");
-        assert!(error.contains("\n2 |   channel(;\n  |          "), "{error}");
-        assert!(check("f.js", "42").is_err());
-    }
 }
