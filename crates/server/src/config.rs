@@ -3,7 +3,7 @@
 //! An unknown key or a bad value is refused with the line that holds it. A server that strangers can reach is refused
 //! without an administrator.
 
-use crate::sync_files::SyncFile;
+use crate::sync_files::{Reread, SyncFile, SyncRule};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::Deserialize;
@@ -13,7 +13,6 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
 };
-use tidegate_types::DbName;
 
 /// All settings, checked.
 #[derive(Debug)]
@@ -31,22 +30,6 @@ pub(crate) struct Config {
     /// CouchDB's sections and keys, as they stand below `[config]`.
     pub(crate) sections: Entries,
     pub(crate) sync: SyncRule,
-}
-
-/// Sync functions in files.
-#[derive(Debug)]
-pub(crate) struct SyncRule {
-    pub(crate) files: Vec<SyncFile>,
-    pub(crate) reread: Reread,
-}
-
-/// When files are read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reread {
-    /// When they have changed.
-    AtEdits,
-    /// At SIGHUP.
-    AtHangup,
 }
 
 /// Sync Gateway's listeners.
@@ -321,20 +304,6 @@ impl Config {
             sections: file.config,
             sync: SyncRule { files: Vec::new(), reread: Reread::AtHangup },
         })
-    }
-}
-
-impl SyncRule {
-    /// The flags' files, and those of the configuration file for the other databases.
-    fn of(flags: Vec<SyncFile>, file: &BTreeMap<String, PathBuf>, folder: &Path) -> Result<Vec<SyncFile>> {
-        let mut files = flags;
-        for (name, path) in file {
-            let db: DbName = name.parse().with_context(|| format!("[sync]: {name}"))?;
-            if files.iter().all(|file| file.db != db) {
-                files.push(SyncFile { db, path: folder.join(path) });
-            }
-        }
-        Ok(files)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use crate::{
     clock,
-    config::{Address, Admins, Config, Reread, Supervision},
+    config::{Address, Admins, Config, Supervision},
     fetch, gateway, identity, limits,
     listener::{Connections, Listener},
     logging,
     metrics::{self, Metrics},
     observe::Observer,
     sections,
-    sync_files::{Again, SyncFiles},
+    sync_files::{Again, Reread, SyncFiles},
     systemd::Supervisor,
     tls::Certificate,
 };

@@ -5,6 +5,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -24,7 +25,23 @@ pub(crate) struct SyncFile {
     pub(crate) path: PathBuf,
 }
 
-/// All of them.
+/// Sync functions in files.
+#[derive(Debug)]
+pub(crate) struct SyncRule {
+    pub(crate) files: Vec<SyncFile>,
+    pub(crate) reread: Reread,
+}
+
+/// When files are read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reread {
+    /// When they have changed.
+    AtEdits,
+    /// At SIGHUP.
+    AtHangup,
+}
+
+/// All of them, and who sets them.
 pub(crate) struct SyncFiles {
     files: Vec<SyncFile>,
     engine: Engine,
@@ -50,6 +67,20 @@ impl FromStr for SyncFile {
         };
         let db = name.parse().map_err(|error| format!("{error}; name the database: --sync DB={}", path.display()))?;
         Ok(Self { db, path: path.to_owned() })
+    }
+}
+
+impl SyncRule {
+    /// The flags' files, and those of the configuration file for the other databases.
+    pub(crate) fn of(flags: Vec<SyncFile>, file: &BTreeMap<String, PathBuf>, folder: &Path) -> Result<Vec<SyncFile>> {
+        let mut files = flags;
+        for (name, path) in file {
+            let db: DbName = name.parse().with_context(|| format!("[sync]: {name}"))?;
+            if files.iter().all(|file| file.db != db) {
+                files.push(SyncFile { db, path: folder.join(path) });
+            }
+        }
+        Ok(files)
     }
 }
 
