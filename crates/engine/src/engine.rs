@@ -283,7 +283,7 @@ impl Engine {
         self.check_admin(caller)?;
         let uuid = self.inner.store.database(name).await?.uuid();
         self.inner.store.delete(name).await?;
-        self.inner.rules.lock().unwrap_or_else(PoisonError::into_inner).remove(&uuid);
+        self.inner.forget_rules(&uuid);
         if *name == DbName::global_changes() {
             self.inner.watch_databases().await?;
         }
@@ -361,11 +361,19 @@ impl Inner {
     }
 
     async fn create(&self, name: &DbName, settings: Vec<(&'static str, bytes::Bytes)>) -> Result<(), Error> {
-        if self.store.count() >= self.databases_max {
-            return Err(Error::TooManyDatabases(self.databases_max));
-        }
+        self.check_room()?;
         self.store.create_with(name, self.now_s(), settings).await?;
         Ok(())
+    }
+
+    /// Checks that there may be one more database.
+    pub(crate) fn check_room(&self) -> Result<(), Error> {
+        if self.store.count() < self.databases_max { Ok(()) } else { Err(Error::TooManyDatabases(self.databases_max)) }
+    }
+
+    /// Of a database that is gone.
+    pub(crate) fn forget_rules(&self, uuid: &[u8; 8]) {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).remove(uuid);
     }
 
     /// What governs a database now.

@@ -25,6 +25,7 @@ mod govern;
 mod limits;
 mod local;
 mod logins;
+mod new_database;
 mod offline;
 mod options;
 mod partition;
@@ -57,6 +58,7 @@ pub use explain::{DocumentPlace, Explanation, GrantingDocuments, Sees, Source, U
 pub use feed::Feed;
 pub use limits::Limits;
 pub use logins::{Credentials, Hashings, Login, LoginForm};
+pub use new_database::NewDatabase;
 pub use offline::Offline;
 pub use options::Service;
 pub use partition::{Partition, check as check_partition};

@@ -11,6 +11,7 @@ use crate::{
 use http::StatusCode;
 use hyper::body::Incoming;
 use serde_json::json;
+use tidegate_documents::to_its_end;
 use tidegate_engine::Database;
 use tidegate_http::respond;
 use tidegate_types::DbName;
@@ -30,13 +31,19 @@ pub(crate) async fn create(cx: &Context, keyspace: &Keyspace, body: Incoming) ->
     let parsed = name.parse::<DbName>().ok().filter(|name| !is_system(name));
     let illegal = || Error::bad_request(format!("1 errors:\n400 Illegal database name: {name}"));
     let name = parsed.ok_or_else(illegal)?;
-    cx.engine.create_database_in_channels(&cx.caller, &name).await?;
-    let db = cx.database(&name).await?;
-    if let Err(error) = config::begin(&db, config).await {
-        // What can't be configured isn't there.
-        cx.engine.delete_database(&cx.caller, &name).await?;
-        return Err(error);
-    }
+    let (engine, caller) = (cx.engine.clone(), cx.caller.clone());
+    let made = async move {
+        let new = engine.prepare_database_in_channels(&caller, &name).await?;
+        // What can't be configured isn't there, and nobody sees what isn't configured yet.
+        match config::begin(new.database(), config).await {
+            Ok(()) => Ok(engine.publish_database(new).await?),
+            Err(error) => {
+                engine.discard_database(new);
+                Err(error)
+            }
+        }
+    };
+    to_its_end(&cx.tasks, made).await?;
     Ok(respond::empty(StatusCode::CREATED))
 }
 

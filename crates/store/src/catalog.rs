@@ -19,7 +19,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
-use tidegate_kv::{Direction, Kv, Snapshot};
+use tidegate_kv::{Direction, Kv, Snapshot, Transaction};
 use tidegate_types::DbName;
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
@@ -30,10 +30,10 @@ const CLEARED_AT_ONCE: usize = 2_000;
 
 /// All databases of one storage.
 pub struct Store {
-    catalog: Arc<Catalog>,
+    pub(crate) catalog: Arc<Catalog>,
 }
 
-struct Catalog {
+pub(crate) struct Catalog {
     kv: Kv,
     tasks: TaskTracker,
     news: Arc<News>,
@@ -157,7 +157,7 @@ impl Store {
 
     /// Runs a change to its end, whether or not the caller waits for it: cut in the middle, memory and storage would say
     /// different things.
-    async fn complete<T: Send + 'static>(
+    pub(crate) async fn complete<T: Send + 'static>(
         &self,
         change: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
@@ -179,26 +179,55 @@ impl Catalog {
     ) -> Result<Database, Error> {
         let _changing = self.changing.lock().await;
         let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
-        if transaction.get(&keys::catalog(name)).await?.is_some() {
-            return Err(Error::DatabaseExists(name.clone()));
-        }
-        let number = match transaction.get(&keys::next_number()).await? {
-            Some(bytes) => decode_number(&bytes)?,
-            None => 1,
-        };
-        let meta = Meta::new(rand::random(), created_s, 1_000);
-        transaction.put(keys::next_number(), encode_number(number.saturating_add(1)));
+        let (number, meta) = begin(&mut transaction, name, (created_s, settings)).await?;
         transaction.put(keys::catalog(name), encode_number(number));
-        transaction.put(Keys::new(number).meta(), meta.encode());
-        for (name, value) in settings {
-            transaction.put(Keys::new(number).setting(name), settings::encode(&value));
-        }
         transaction.commit().await?;
-        self.count.fetch_add(1, Ordering::Relaxed);
         let documents = Documents::load(&self.kv.snapshot()?, Keys::new(number)).await?;
-        let database = self.keep(name, number, (&meta, documents));
-        self.news.tell(name, Event::Created);
+        let database = self.handle(name, number, (&meta, documents));
+        self.enlist(&database);
         Ok(database)
+    }
+
+    /// Makes a database that isn't in the catalogue: it lies among what is to be cleared after a crash.
+    pub(crate) async fn prepare(
+        &self,
+        name: &DbName,
+        created_s: u64,
+        settings: Vec<(&'static str, Bytes)>,
+    ) -> Result<Database, Error> {
+        let _changing = self.changing.lock().await;
+        let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
+        let (number, meta) = begin(&mut transaction, name, (created_s, settings)).await?;
+        transaction.put(keys::trash(number), Vec::new());
+        transaction.commit().await?;
+        let documents = Documents::load(&self.kv.snapshot()?, Keys::new(number)).await?;
+        Ok(self.handle(name, number, (&meta, documents)))
+    }
+
+    /// Puts a database that was prepared into the catalogue.
+    pub(crate) async fn publish(&self, database: &Database) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        let (name, number) = (database.name(), database.0.number);
+        let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
+        check_free(&transaction, name).await?;
+        transaction.put(keys::catalog(name), encode_number(number));
+        transaction.delete(keys::trash(number));
+        transaction.commit().await?;
+        self.enlist(database);
+        Ok(())
+    }
+
+    /// Clears a database that was prepared and never published.
+    pub(crate) fn abandon(&self, database: &Database) {
+        database.0.publish_deletion();
+        self.clear(database.0.number);
+    }
+
+    /// A database is in the catalogue from now on.
+    fn enlist(&self, database: &Database) {
+        self.open.write().unwrap_or_else(PoisonError::into_inner).insert(database.name().clone(), database.clone());
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.news.tell(database.name(), Event::Created);
     }
 
     async fn delete(&self, name: &DbName) -> Result<(), Error> {
@@ -239,15 +268,14 @@ impl Catalog {
         let meta = Meta::decode(&meta.ok_or(Corrupt { record: "database", what: "missing" })?)?;
         let documents = Documents::load(&snapshot, Keys::new(number)).await?;
         self.clear_uploads(number).await?;
-        Ok(self.keep(name, number, (&meta, documents)))
+        let database = self.handle(name, number, (&meta, documents));
+        self.open.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), database.clone());
+        Ok(database)
     }
 
-    fn keep(&self, name: &DbName, number: u32, state: (&Meta, Documents)) -> Database {
+    fn handle(&self, name: &DbName, number: u32, state: (&Meta, Documents)) -> Database {
         let (kv, tasks, news) = (self.kv.clone(), self.tasks.clone(), Arc::clone(&self.news));
-        let inner = Inner::new(name.clone(), number, state, Surroundings { kv, tasks, news });
-        let database = Database(Arc::new(inner));
-        self.open.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), database.clone());
-        database
+        Database(Arc::new(Inner::new(name.clone(), number, state, Surroundings { kv, tasks, news })))
     }
 
     fn clear(&self, number: u32) {
@@ -276,6 +304,33 @@ impl Catalog {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+async fn check_free(transaction: &Transaction, name: &DbName) -> Result<(), Error> {
+    match transaction.get(&keys::catalog(name)).await? {
+        Some(_) => Err(Error::DatabaseExists(name.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Writes what a new database of this name begins with; its number and counters.
+async fn begin(
+    transaction: &mut Transaction,
+    name: &DbName,
+    (created_s, settings): (u64, Vec<(&'static str, Bytes)>),
+) -> Result<(u32, Meta), Error> {
+    check_free(transaction, name).await?;
+    let number = match transaction.get(&keys::next_number()).await? {
+        Some(bytes) => decode_number(&bytes)?,
+        None => 1,
+    };
+    let meta = Meta::new(rand::random(), created_s, 1_000);
+    transaction.put(keys::next_number(), encode_number(number.saturating_add(1)));
+    transaction.put(Keys::new(number).meta(), meta.encode());
+    for (name, value) in settings {
+        transaction.put(Keys::new(number).setting(name), settings::encode(&value));
+    }
+    Ok((number, meta))
 }
 
 /// Clears a deleted database piece by piece, so that other databases' commits get their turn.

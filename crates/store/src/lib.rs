@@ -41,6 +41,7 @@ mod settings;
 mod tickets;
 mod tombstone;
 mod touched;
+mod unpublished;
 mod upload;
 mod usage;
 
@@ -69,5 +70,6 @@ pub use record::{Attachment, AttachmentDigest, Encoding, PurgeRecord};
 pub use repair::Repair;
 pub use settings::Documents;
 pub use tickets::{Ticket, TicketDigest, Tickets};
+pub use unpublished::Unpublished;
 pub use upload::{Staged, Upload};
 pub use usage::Usage;

@@ -179,3 +179,52 @@ async fn give_up<F: Future>(polls: usize, future: F) {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn a_database_is_there_when_it_is_published_with_all_that_was_written_before() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let new = store.prepare(&name("db"), 0, vec![("kind", "a".into())]).await.unwrap();
+    new.database().put_setting("kind", b"b").await.unwrap();
+    write(new.database(), edit("d", None, "")).await.unwrap();
+    assert!(matches!(store.database(&name("db")).await.err(), Some(Error::NoDatabase(_))));
+    assert_eq!((store.count(), store.names().await.unwrap().len()), (0, 0));
+    store.publish(new).await.unwrap();
+    assert_eq!((store.count(), store.names().await.unwrap()), (1, vec![name("db")]));
+    store.close().await.unwrap();
+    let store = folder.open().await;
+    let db = store.database(&name("db")).await.unwrap();
+    assert_eq!((db.setting("kind").await.unwrap().unwrap(), db.update_seq()), ("b".into(), Seq::new(1)));
+    until_cleared(store.storage(), 1).await;
+    check(&db).await;
+}
+
+#[tokio::test]
+async fn a_crash_before_a_database_is_published_leaves_nothing() {
+    let mut folder = Folder::new();
+    let store = folder.open().await;
+    let new = store.prepare(&name("db"), 0, Vec::new()).await.unwrap();
+    write(new.database(), edit("d", None, "")).await.unwrap();
+    folder.crash();
+    let store = folder.open().await;
+    assert!(matches!(store.database(&name("db")).await.err(), Some(Error::NoDatabase(_))));
+    until_cleared(store.storage(), 0).await;
+    store.create(&name("db"), 0).await.unwrap();
+    drop(new);
+}
+
+#[tokio::test]
+async fn a_database_that_is_never_published_is_cleared() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let new = store.prepare(&name("db"), 0, Vec::new()).await.unwrap();
+    let late = store.prepare(&name("db"), 0, Vec::new()).await.unwrap();
+    let handle = late.database().clone();
+    store.publish(new).await.unwrap();
+    assert!(matches!(store.publish(late).await.err(), Some(Error::DatabaseExists(_))));
+    assert!(matches!(store.prepare(&name("db"), 0, Vec::new()).await.err(), Some(Error::DatabaseExists(_))));
+    assert!(handle.reader().is_err());
+    drop(store.prepare(&name("other"), 0, Vec::new()).await.unwrap());
+    until_cleared(store.storage(), 1).await;
+    assert_eq!((store.count(), store.names().await.unwrap()), (1, vec![name("db")]));
+}
