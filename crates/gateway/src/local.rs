@@ -7,7 +7,7 @@ use crate::{
 use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::Incoming;
-use tidegate_engine::{Absence, Database, LocalDocument};
+use tidegate_engine::{Absence, Database};
 use tidegate_json::{Document as Scanned, Limits, read_string, scan_document, write_string};
 use tidegate_types::DocId;
 
@@ -34,30 +34,31 @@ pub(crate) async fn put(cx: &Context, db: &Database, id: &DocId, body: Incoming)
 }
 
 pub(crate) async fn delete(cx: &Context, db: &Database, id: &DocId) -> Answer {
-    let known = db.local(id).await?.ok_or(tidegate_engine::Error::NotFound(Absence::Missing))?;
-    let named = cx.query()?.get("rev").map(str::to_owned);
-    check(Some(known.number), named.as_deref())?;
-    db.delete_local(id).await?;
+    db.local(id).await?.ok_or(tidegate_engine::Error::NotFound(Absence::Missing))?;
+    replace(db, id, (cx.query()?.get("rev"), None)).await?;
     Ok(json(StatusCode::OK, Bytes::from_static(b"{}")))
 }
 
 /// Writes a local document; its revision then.
 pub(crate) async fn write(db: &Database, id: &DocId, document: &Scanned<'_>) -> Result<String, Error> {
     let named = document.special("_rev").and_then(read_string);
-    let known = db.local(id).await?.map(|document| document.number);
-    check(known, named.as_deref().filter(|rev| !rev.is_empty()))?;
-    if document.special("_deleted") == Some(b"true") {
-        db.delete_local(id).await?;
-        return Ok("0-0".to_owned());
-    }
-    let number = known.unwrap_or(0).saturating_add(1);
-    let members = Bytes::copy_from_slice(&document.members);
-    db.put_local(LocalDocument { id: id.clone(), number, members }).await?;
+    let is_deleted = document.special("_deleted") == Some(b"true");
+    let members = (!is_deleted).then(|| Bytes::copy_from_slice(&document.members));
+    let number = replace(db, id, (named.as_deref().filter(|rev| !rev.is_empty()), members)).await?;
     Ok(format!("0-{number}"))
 }
 
-/// Whether an edit names what is there.
-fn check(known: Option<u64>, named: Option<&str>) -> Result<(), Error> {
-    let known = known.map(|number| format!("0-{number}"));
-    if known.as_deref() == named { Ok(()) } else { Err(Error::conflict("Document update conflict")) }
+/// Writes these members in place of the revision that is named, or takes that away; the number then.
+async fn replace(db: &Database, id: &DocId, (named, members): (Option<&str>, Option<Bytes>)) -> Result<u64, Error> {
+    let conflict = || Error::conflict("Document update conflict");
+    let replaced = named.map(|rev| number_of(rev).ok_or_else(conflict)).transpose()?;
+    match db.replace_local(id, replaced, members).await {
+        Err(tidegate_engine::Error::Conflict) => Err(conflict()),
+        number => Ok(number?),
+    }
+}
+
+/// The number of a revision as it is written.
+fn number_of(rev: &str) -> Option<u64> {
+    rev.strip_prefix("0-")?.parse().ok().filter(|number: &u64| format!("0-{number}") == rev)
 }

@@ -138,6 +138,11 @@ impl Keys {
         self.texts(Self::LOCAL, start, end)
     }
 
+    /// The local documents whose ids begin with this.
+    pub(crate) fn locals_of(&self, start: &str) -> KeyRange {
+        KeyRange::prefix(self.local(start))
+    }
+
     fn texts(&self, tag: u8, start: Bound<&str>, end: Bound<&str>) -> KeyRange {
         let start = match start {
             Bound::Unbounded => Bound::Included(self.key(tag, &[])),

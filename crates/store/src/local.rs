@@ -33,13 +33,34 @@ impl Database {
     pub async fn put_local(&self, document: LocalDocument) -> Result<(), Error> {
         let key = self.0.keys.local(document.id.as_str());
         let apply = move |draft: &mut Draft<'_>| {
-            let mut out = vec![VERSION];
-            put_number(&mut out, document.number);
-            out.extend_from_slice(&document.members);
-            draft.put(key.clone(), out);
+            draft.put(key.clone(), encode(document.number, &document.members));
             Ok(())
         };
         self.0.propose_one(Vec::new(), Box::new(apply)).await
+    }
+
+    /// Writes a local document in place of the one with this number, or takes it away if there are no members; its number
+    /// then, zero if it is gone. `replaced` is `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where another one is there, the database is gone, or the storage failed.
+    pub async fn replace_local(&self, id: &DocId, replaced: Option<u64>, members: Option<Bytes>) -> Result<u64, Error> {
+        let (id, key) = (id.clone(), self.0.keys.local(id.as_str()));
+        let reads = vec![key.clone()];
+        let apply = move |draft: &mut Draft<'_>| {
+            let known = draft.get(&key)?.map(|bytes| decode(id.clone(), bytes)).transpose()?;
+            if known.map(|document| document.number) != replaced {
+                return Err(Error::Conflict.into());
+            }
+            let Some(members) = &members else {
+                draft.delete(key.clone());
+                return Ok(0);
+            };
+            let number = replaced.unwrap_or(0).saturating_add(1);
+            draft.put(key.clone(), encode(number, members));
+            Ok(number)
+        };
+        self.0.propose_one(reads, Box::new(apply)).await
     }
 
     /// Takes a local document away; whether it was there.
@@ -85,6 +106,13 @@ impl Reader {
         let id_of = |key: &[u8]| self.inner.keys.id_in(key).and_then(|id| id.parse().ok()).ok_or(illegal);
         entries.iter().map(|(key, value)| Ok(decode(id_of(key)?, value)?)).collect()
     }
+}
+
+fn encode(number: u64, members: &[u8]) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    put_number(&mut out, number);
+    out.extend_from_slice(members);
+    out
 }
 
 fn decode(id: DocId, bytes: &Bytes) -> Result<LocalDocument, Corrupt> {

@@ -38,6 +38,8 @@ pub enum Replaces {
 pub struct PrincipalState {
     /// Of its latest change by an administrator.
     pub seq: Seq,
+    /// Since when it is there.
+    pub since: Seq,
     /// What is known of it.
     pub settings: Bytes,
     /// The channels that an administrator granted it.
@@ -84,12 +86,14 @@ impl Database {
         self.0.propose_one(reads, Box::new(apply)).await
     }
 
-    /// Takes a principal away; whether it was there. What documents grant it stays, for one of the same name.
+    /// Takes a principal away, with the local documents whose ids begin with `locals`; whether it was there. What documents
+    /// grant it stays, for one of the same name.
     ///
     /// # Errors
     /// The database is gone, or the storage failed.
-    pub async fn delete_principal(&self, principal: Principal) -> Result<bool, Error> {
+    pub async fn delete_principal(&self, principal: Principal, locals: Option<&str>) -> Result<bool, Error> {
         let keys = self.0.keys;
+        let locals = locals.map(|locals| keys.locals_of(locals));
         let reads = vec![keys.principal(&principal)];
         let apply = move |draft: &mut Draft<'_>| {
             let old = load(keys, &principal, draft)?;
@@ -103,6 +107,9 @@ impl Database {
             gone.seq = draft.take_seq();
             draft.put(keys.principal(&principal), gone.encode());
             draft.touch(principal.clone());
+            // A write of such a document behind this in the same group may still find it. What it leaves is nobody's: who owns
+            // these documents writes the principal's `since` into their ids.
+            locals.iter().for_each(|locals| draft.clear(locals.clone()));
             Ok(true)
         };
         self.0.propose_one(reads, Box::new(apply)).await
@@ -189,8 +196,8 @@ impl Reader {
 
 impl PrincipalState {
     fn of(record: PrincipalRecord) -> Option<Self> {
-        record.periods.current()?;
+        let since = record.periods.current()?;
         let PrincipalRecord { seq, channels, roles, settings, .. } = record;
-        Some(Self { seq, settings, channels, roles })
+        Some(Self { seq, since, settings, channels, roles })
     }
 }

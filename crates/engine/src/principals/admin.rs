@@ -1,6 +1,6 @@
 //! Users and roles as administrators write and read them.
 
-use crate::{Database, Error};
+use crate::{Database, Error, local::owned_by};
 use std::collections::BTreeMap;
 use tidegate_access::principal::{
     Body, EmptyPasswords, Epoch, Error as PrincipalError, PasswordHash, RoleSettings, UserSettings, check_password,
@@ -165,14 +165,14 @@ impl Database {
         Ok(names.take(limit).collect())
     }
 
-    /// Takes a user away, and ends its sessions.
+    /// Takes a user away with its local documents, and ends its sessions.
     ///
     /// # Errors
     /// [`Error::Access`], [`Error::NoPrincipal`], or the storage failed.
     pub async fn delete_user(&self, name: &PrincipalName) -> Result<(), Error> {
         let db = self.renewed().await?;
         db.check_admin()?;
-        let was_there = db.store.delete_principal(Principal::User(name.clone())).await?;
+        let was_there = db.store.delete_principal(Principal::User(name.clone()), Some(&owned_by(name))).await?;
         if !was_there {
             return Err(Error::NoPrincipal(name.to_string()));
         }
@@ -264,7 +264,7 @@ impl Database {
     pub async fn delete_role(&self, name: &PrincipalName) -> Result<(), Error> {
         let db = self.renewed().await?;
         db.check_admin()?;
-        let was_there = db.store.delete_principal(Principal::Role(name.clone())).await?;
+        let was_there = db.store.delete_principal(Principal::Role(name.clone()), None).await?;
         if was_there { Ok(()) } else { Err(Error::NoPrincipal(name.to_string())) }
     }
 

@@ -17,6 +17,8 @@ const USERS_MAX: usize = 20_000;
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) seq: Seq,
+    /// Since when it is there; zero for a guest of whom nothing was ever said.
+    pub(crate) since: Seq,
     pub(crate) settings: UserSettings,
     /// What it may see.
     pub(crate) standing: Standing,
@@ -59,9 +61,9 @@ impl Principals {
 
 async fn load(db: &Database, name: &PrincipalName) -> Result<Option<Known>, Error> {
     let reader = db.reader()?;
-    let (seq, settings) = match reader.principal(&Principal::User(name.clone())).await? {
-        Some(state) => (state.seq, UserSettings::decode(&state.settings)?),
-        None if *name == PrincipalName::guest() => (Seq::ZERO, UserSettings::guest()),
+    let (seq, since, settings) = match reader.principal(&Principal::User(name.clone())).await? {
+        Some(state) => (state.seq, state.since, UserSettings::decode(&state.settings)?),
+        None if *name == PrincipalName::guest() => (Seq::ZERO, Seq::ZERO, UserSettings::guest()),
         None => return Ok(None),
     };
     let standing = reader.standing(name).await?;
@@ -70,5 +72,5 @@ async fn load(db: &Database, name: &PrincipalName) -> Result<Option<Known>, Erro
         roles: standing.roles.keys().map(PrincipalName::to_string).collect(),
         channels: standing.access.current().map(|(channel, _)| channel.to_string()).collect(),
     });
-    Ok(Some(Known { seq, settings, standing, sync_user }))
+    Ok(Some(Known { seq, since, settings, standing, sync_user }))
 }

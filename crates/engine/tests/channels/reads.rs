@@ -1,11 +1,10 @@
 //! What users see of documents, one rule after the other.
 
-use std::time::Duration;
-
-use crate::site::{Site, doc, replicate, runtime, winner, write};
+use crate::site::{Site, doc, name, replicate, runtime, winner, write};
+use std::{ops::Bound, time::Duration};
 use tidegate_engine::{
-    Absence, AccessError, AttachmentContent, AttachmentWrite, Detail, Encoding, Error, Existence, Interest,
-    LocalDocument, News, OpenRev, OpenRevs, Placement, Position, Shown, Which, Write,
+    Absence, AccessError, AttachmentContent, AttachmentWrite, Detail, DocRange, Encoding, Error, Existence, Interest,
+    LocalDocument, News, OpenRev, OpenRevs, Order, Placement, Position, Shown, Which, Write,
 };
 
 fn is_forbidden<T>(result: &Result<T, Error>) -> bool {
@@ -147,6 +146,56 @@ fn checkpoints_belong_to_their_user() {
         assert_eq!(bob.local(&id).await.unwrap(), None);
         assert_eq!(site.admin.local(&id).await.unwrap(), None);
         assert!(!bob.delete_local(&id).await.unwrap() && ada.delete_local(&id).await.unwrap());
+    });
+}
+
+#[test]
+fn a_user_that_comes_after_another_of_its_name_has_none_of_its_checkpoints() {
+    runtime().block_on(async {
+        let site = Site::new(&["ada", "adam"]).await;
+        let (old, adam) = (site.seen_by("ada").await, site.seen_by("adam").await);
+        let id = doc("_local/x");
+        let document = LocalDocument { id: id.clone(), number: 1, members: "\"a\":1".into() };
+        old.put_local(document.clone()).await.unwrap();
+        adam.put_local(document.clone()).await.unwrap();
+        site.put_user("ada", "{\"admin_channels\":[\"x\"]}").await;
+        assert_eq!(
+            old.local(&id).await.unwrap(),
+            Some(document.clone()),
+            "another password or channel changes nothing"
+        );
+        site.admin.delete_user(&name("ada")).await.unwrap();
+        let all = DocRange { start: Bound::Unbounded, end: Bound::Unbounded, order: Order::Ascending };
+        assert_eq!(site.admin.locals(&all, 10).await.unwrap().len(), 1, "they go with their user");
+        site.put_user("ada", "{\"password\":\"\"}").await;
+        assert_eq!(site.seen_by("ada").await.local(&id).await.unwrap(), None);
+        assert_eq!(adam.local(&id).await.unwrap(), Some(document));
+    });
+}
+
+#[test]
+fn of_those_who_replace_the_same_checkpoint_one_does() {
+    runtime().block_on(async {
+        let site = Site::new(&["ada"]).await;
+        let (ada, id) = (site.seen_by("ada").await, doc("_local/x"));
+        let mut replaced = None;
+        for round in 1..=20 {
+            let members = |text: &'static str| Some(bytes::Bytes::from_static(text.as_bytes()));
+            let (a, b, c) = tokio::join!(
+                ada.replace_local(&id, replaced, members("\"by\":1")),
+                ada.replace_local(&id, replaced, members("\"by\":2")),
+                ada.replace_local(&id, replaced, members("\"by\":3")),
+            );
+            let numbers: Vec<u64> =
+                [&a, &b, &c].into_iter().filter_map(|outcome| outcome.as_ref().ok().copied()).collect();
+            assert_eq!(numbers, [round]);
+            let conflicts = [a, b, c].iter().filter(|outcome| matches!(outcome, Err(Error::Conflict))).count();
+            assert_eq!(conflicts, 2);
+            replaced = Some(round);
+        }
+        assert!(matches!(ada.replace_local(&id, None, None).await, Err(Error::Conflict)));
+        assert_eq!(ada.replace_local(&id, replaced, None).await.unwrap(), 0);
+        assert_eq!(ada.local(&id).await.unwrap(), None);
     });
 }
 

@@ -123,9 +123,9 @@ impl Play {
                 let roles = with_role.then(role).into_iter().collect();
                 self.put(Principal::User(user()), granted, roles).await;
             }
-            Step::DeleteUser => drop(self.db.delete_principal(Principal::User(user())).await.unwrap()),
+            Step::DeleteUser => drop(self.db.delete_principal(Principal::User(user()), None).await.unwrap()),
             Step::PutRole(granted) => self.put(Principal::Role(role()), granted, Vec::new()).await,
-            Step::DeleteRole => drop(self.db.delete_principal(Principal::Role(role())).await.unwrap()),
+            Step::DeleteRole => drop(self.db.delete_principal(Principal::Role(role()), None).await.unwrap()),
             Step::Follow(rows, page) => self.follow(*rows, *page).await,
             Step::Crash => self.crash().await,
         }

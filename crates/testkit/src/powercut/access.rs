@@ -152,7 +152,7 @@ async fn perform(plan: Plan, database: &Database, number: u64, step: Step) -> Re
             database.put_principal(principal(user)?, write).await?;
         }
         Step::Delete(Slot::User(user)) | Step::Purge(Slot::User(user)) => {
-            database.delete_principal(principal(user)?).await?;
+            database.delete_principal(principal(user)?, None).await?;
         }
         Step::Write(Slot::Document(document)) => edit(plan, database, number, (document, false)).await?,
         Step::Delete(Slot::Document(document)) => edit(plan, database, number, (document, true)).await?,
