@@ -41,7 +41,8 @@ impl Engine {
 
     /// Lets go of a database that is not to be.
     pub fn discard_database(&self, new: NewDatabase) {
-        self.inner.forget_rules(&new.database.store.uuid());
+        let NewDatabase { unpublished: _unpublished, database } = new;
+        self.inner.forget_rules(&database.store.uuid());
     }
 }
 
