@@ -35,4 +35,4 @@ pub use related::{Related, new_boundary};
 pub use related_intake::{read_document, read_part, stage_related};
 pub use rows::{RowSource, respond_rows};
 pub use sent::{Attachments, digest_text, sent_above};
-pub use staging::{Edits, commit, contents, discard, is_refusal, stage, to_its_end};
+pub use staging::{Edits, Outcomes, commit, commit_all, contents, discard, stage, to_its_end};

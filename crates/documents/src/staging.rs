@@ -18,6 +18,9 @@ pub enum Edits {
     Replicated,
 }
 
+/// What became of writes, each for itself.
+pub type Outcomes = Vec<Result<Written, tidegate_engine::Error>>;
+
 impl Edits {
     /// As a query says.
     pub fn parse(query: &Query<'_>) -> Self {
@@ -104,10 +107,39 @@ pub async fn commit(db: &Database, write: Write) -> Result<Written, Error> {
     }
 }
 
+/// Writes many, each for itself: what became of each, in their order.
+///
+/// # Errors
+/// The storage failed.
+pub async fn commit_all(db: &Database, writes: Vec<Write>) -> Result<Outcomes, Error> {
+    if writes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let staged: Vec<_> = writes.iter().map(|write| contents(&write.attachments)).collect();
+    match db.write(writes).await {
+        Ok(outcomes) => {
+            for (outcome, staged) in outcomes.iter().zip(staged) {
+                if outcome.as_ref().is_err_and(is_refusal) {
+                    discard(db, staged).await;
+                }
+            }
+            Ok(outcomes)
+        }
+        Err(error) => {
+            if is_refusal(&error) {
+                discard(db, staged.into_iter().flatten().collect()).await;
+            }
+            Err(error.into())
+        }
+    }
+}
+
 /// Whether nothing can have been written: what was taken in is surely not wanted any more.
-pub fn is_refusal(error: &tidegate_engine::Error) -> bool {
+fn is_refusal(error: &tidegate_engine::Error) -> bool {
     use tidegate_engine::Error as E;
-    matches!(error, E::Conflict | E::MissingStub { .. } | E::DocumentTooLarge { .. } | E::Overloaded)
+    let is_of_edit = matches!(error, E::Conflict | E::MissingStub { .. } | E::DocumentTooLarge { .. });
+    let is_of_rules = matches!(error, E::Access(_) | E::Script(_) | E::InvalidDesign(_) | E::PartitionFull { .. });
+    is_of_edit || is_of_rules || matches!(error, E::Overloaded)
 }
 
 /// What was taken in for these attachments.

@@ -15,9 +15,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::Incoming;
 use tidegate_documents::{
-    Edits, ParsedDocument, contents, discard, from_scanned, is_refusal, local_id, stage, to_its_end,
+    Edits, Outcomes, ParsedDocument, commit_all, contents, discard, from_scanned, local_id, stage, to_its_end,
 };
-use tidegate_engine::{Database, Write, Written};
+use tidegate_engine::{Database, Write};
 use tidegate_json::{Document as Scanned, Limits, Members, write_string};
 use tidegate_types::{DocId, Rev};
 
@@ -174,7 +174,7 @@ async fn run(db: &Database, batch: Batch) -> Result<Vec<u8>, Error> {
             }
         }
     }
-    let outcomes = write_all(db, writes).await?;
+    let outcomes = commit_all(db, writes).await?;
     Ok(render(rows, outcomes, edits))
 }
 
@@ -188,31 +188,6 @@ async fn prepare(db: &Database, entry: Entry, edits: Edits, writes: &mut Vec<Wri
         Entry::Local(id, write) => {
             let outcome = write.apply(db).await.map_or_else(Outcome::Refused, |(_, rev)| Outcome::Local(rev));
             Ok(Row { id, rev: None, outcome })
-        }
-    }
-}
-
-type Outcomes = Vec<Result<Written, tidegate_engine::Error>>;
-
-async fn write_all(db: &Database, writes: Vec<Write>) -> Result<Outcomes, Error> {
-    if writes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let staged: Vec<_> = writes.iter().map(|write| contents(&write.attachments)).collect();
-    match db.write(writes).await {
-        Ok(outcomes) => {
-            for (outcome, staged) in outcomes.iter().zip(staged) {
-                if outcome.as_ref().is_err_and(is_refusal) {
-                    discard(db, staged).await;
-                }
-            }
-            Ok(outcomes)
-        }
-        Err(error) => {
-            if is_refusal(&error) {
-                discard(db, staged.into_iter().flatten().collect()).await;
-            }
-            Err(error.into())
         }
     }
 }
@@ -286,6 +261,7 @@ fn write_failed(out: &mut Vec<u8>, (id, rev): (&DocId, Option<&Rev>), Error(erro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_engine::Written;
 
     fn rows() -> Vec<Row> {
         let row = |id: &str, rev: Option<&str>, outcome| Row {

@@ -15,10 +15,8 @@ use crate::{
 use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::Incoming;
-use tidegate_documents::{
-    Edits, ParsedDocument, contents, discard, from_scanned, is_refusal, local_id, stage, to_its_end,
-};
-use tidegate_engine::{Database, Write, Written};
+use tidegate_documents::{Edits, Outcomes, ParsedDocument, commit_all, from_scanned, local_id, stage, to_its_end};
+use tidegate_engine::{Database, Write};
 use tidegate_json::{Document as Scanned, Limits, Members, scan_document, write_string};
 use tidegate_types::{DocId, Rev};
 
@@ -141,7 +139,7 @@ async fn run(cx: &Context, db: &Database, batch: Batch, version: Version) -> Res
             Entry::Local(id, raw) => locals.push((id, raw)),
         }
     }
-    let outcomes = write_all(db, writes).await?;
+    let outcomes = commit_all(db, writes).await?;
     for (id, raw) in locals {
         let written = put_local(db, &id, &raw).await;
         rows.push(Row {
@@ -174,31 +172,6 @@ async fn prepare(
             Row { id: named, parent, outcome: Outcome::Pending }
         }
         Err(error) => Row { id: named, parent, outcome: Outcome::Refused(error.into()) },
-    }
-}
-
-type Outcomes = Vec<Result<Written, tidegate_engine::Error>>;
-
-async fn write_all(db: &Database, writes: Vec<Write>) -> Result<Outcomes, Error> {
-    if writes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let staged: Vec<_> = writes.iter().map(|write| contents(&write.attachments)).collect();
-    match db.write(writes).await {
-        Ok(outcomes) => {
-            for (outcome, staged) in outcomes.iter().zip(staged) {
-                if outcome.as_ref().is_err_and(is_refusal) {
-                    discard(db, staged).await;
-                }
-            }
-            Ok(outcomes)
-        }
-        Err(error) => {
-            if is_refusal(&error) {
-                discard(db, staged.into_iter().flatten().collect()).await;
-            }
-            Err(error.into())
-        }
     }
 }
 

@@ -75,3 +75,17 @@ fn a_slow_upload_is_judged_when_it_is_written() {
     let install = || assert_eq!(site.ask(Who::Keeper, "PUT /db/_design/guard", guard).status, 201);
     assert_eq!(slowly(&site, "PUT /db/a", r#"{"bad":true}"#, install), 403);
 }
+
+#[test]
+fn content_of_what_is_refused_is_let_go_of() {
+    let site = Site::start("");
+    let guard = r#"{"validate_doc_update":"function (doc) { if (doc._attachments) throw({forbidden: 'no files'}); }"}"#;
+    assert_eq!(site.ask(Who::Keeper, "PUT /db/_design/guard", guard).status, 201);
+    let content = "x".repeat(2 << 20);
+    let length = || std::fs::metadata(site.folder().join("data/large.redb")).unwrap().len();
+    for round in 0..24 {
+        let answer = site.ask_with(Who::Ada, &format!("PUT /db/a{round}/file"), &[], &content);
+        assert_eq!(answer.status, 403, "{}", answer.text());
+    }
+    assert!(length() < 24 << 20, "{} bytes", length());
+}
