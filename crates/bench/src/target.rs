@@ -168,7 +168,8 @@ impl Target {
         for _ in 0..SETTLE_WITHIN.as_millis() / SETTLE_STEP.as_millis() {
             tokio::time::sleep(SETTLE_STEP).await;
             let now = Usage::of(self.pid)?;
-            quiet = if now.cpu - before.cpu < SETTLE_STEP / 50 { quiet + 1 } else { 0 };
+            // A thread that ended takes its exact figure along.
+            quiet = if now.cpu.saturating_sub(before.cpu) < SETTLE_STEP / 50 { quiet + 1 } else { 0 };
             before = now;
             // A checkpoint comes up to a second after the last write.
             if quiet == 12 {

@@ -73,7 +73,7 @@ pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx, Use
 pub use tidegate_channels::{Position, PositionError};
 pub use tidegate_kv::{Health, Stats};
 pub use tidegate_script::{
-    Error as ScriptError, Expiry, Grantee, LogLevel, LogLine, Place, Pool, Program, Rejection, SyncCaller, SyncUser,
+    Error as ScriptError, Expiry, LogLevel, LogLine, Place, Pool, Program, Rejection, SyncCaller, SyncUser,
 };
 pub use tidegate_store::{
     Assigned, Attachment, AttachmentDigest, Backup, BackupHead, BackupSummary, Change, Compaction, Damage,

@@ -12,12 +12,12 @@ use tidegate_types::{Channel, Seq};
 /// A snapshot, and what the caller may see of it.
 pub(crate) struct Sight {
     pub(crate) reader: Reader,
-    pub(crate) access: Reach,
+    pub(crate) access: Visibility,
 }
 
 /// What a caller may see.
 #[derive(Clone, Debug)]
-pub(crate) enum Reach {
+pub(crate) enum Visibility {
     /// Every document.
     Everything,
     /// The documents of its channels.
@@ -48,10 +48,10 @@ impl Database {
     pub(crate) async fn sight(&self) -> Result<Sight, Error> {
         let reader = self.store.reader()?;
         let access = match &self.viewer {
-            Viewer::Everything => Reach::Everything,
+            Viewer::Everything => Visibility::Everything,
             Viewer::User(name) => {
                 let known = self.engine.inner.principals.user(&self.store, name).await?;
-                Reach::Channels(known.filter(|known| known.settings.is_enabled()).ok_or_else(gone)?)
+                Visibility::Channels(known.filter(|known| known.settings.is_enabled()).ok_or_else(gone)?)
             }
         };
         Ok(Sight { reader, access })
@@ -106,7 +106,7 @@ fn gone() -> Error {
     tidegate_access::Error::Unauthorized("You are not authorized to access this db.".into()).into()
 }
 
-impl Reach {
+impl Visibility {
     /// By which standing it was found; `None` for one who sees everything.
     pub(crate) fn standing(&self) -> Option<&Standing> {
         match self {
@@ -163,8 +163,8 @@ impl Sight {
     /// The channels by which documents are seen, of those that were asked for; all of them if none were.
     pub(crate) fn access_within(&self, wanted: Option<&[Channel]>) -> Access {
         let all = match &self.access {
-            Reach::Everything => Access::everything(),
-            Reach::Channels(known) => known.standing.access.clone(),
+            Visibility::Everything => Access::everything(),
+            Visibility::Channels(known) => known.standing.access.clone(),
         };
         wanted.map_or_else(|| all.clone(), |wanted| all.within(wanted))
     }

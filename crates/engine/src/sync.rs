@@ -4,15 +4,15 @@
 
 use crate::{
     Database, Engine, Error,
-    sight::Reach,
+    sight::Visibility,
     validators::{Ancestry, text_of_new, text_of_old, text_of_parent},
 };
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tidegate_revtree::{Node, Tree};
-use tidegate_script::{Expiry, Grantee, Program, Rejection, SyncCaller, SyncInput, SyncOutcome};
+use tidegate_script::{Expiry, Program, Rejection, SyncCaller, SyncInput, SyncOutcome};
 use tidegate_store::{Assigned, Assignment, DocRow, Edit, Grant, Granted, Reader};
-use tidegate_types::{Channel, DocId, DocKind, Principal, PrincipalName};
+use tidegate_types::{DocId, DocKind, Principal};
 
 /// The setting that holds the function's text.
 const SYNC: &str = "sync";
@@ -104,7 +104,7 @@ impl Database {
             None => {
                 let expires_s = expires_s(outcome.expiry, self.engine.inner.now_s()).unwrap_or(wished_s);
                 let expires_s = expires_s.filter(|_| !edit.deleted);
-                edit.assignment = Some(Assignment { expires_s, judged_by, ..granted(&outcome) });
+                edit.assignment = Some(Assignment { expires_s, judged_by, ..granted(outcome) });
                 Ok(())
             }
         }
@@ -159,19 +159,16 @@ impl Engine {
 }
 
 /// The channels and the grants that a sync function said.
-pub(crate) fn granted(outcome: &SyncOutcome) -> Assignment {
+pub(crate) fn granted(outcome: SyncOutcome) -> Assignment {
     let SyncOutcome { channels, access, roles, .. } = outcome;
-    let channels = channels.iter().filter_map(|channel| channel.parse().ok()).collect();
+    let of = |to: &Principal, what: Granted| Grant { to: to.clone(), what };
     let mut grants: Vec<Grant> = Vec::new();
-    for (grantee, channels) in access {
-        let Some(to) = principal(grantee) else { continue };
-        let channels = channels.iter().filter_map(|channel| channel.parse::<Channel>().ok());
-        grants.extend(channels.map(|channel| Grant { to: to.clone(), what: Granted::Channel(channel) }));
+    for (to, channels) in access {
+        grants.extend(channels.into_iter().map(|channel| of(&to, Granted::Channel(channel))));
     }
     for (user, roles) in roles {
-        let Ok(user) = user.parse::<PrincipalName>() else { continue };
-        let roles = roles.iter().filter_map(|role| role.parse::<PrincipalName>().ok());
-        grants.extend(roles.map(|role| Grant { to: Principal::User(user.clone()), what: Granted::Role(role) }));
+        let user = Principal::User(user);
+        grants.extend(roles.into_iter().map(|role| of(&user, Granted::Role(role))));
     }
     Assignment { channels, grants, ..Assignment::default() }
 }
@@ -185,17 +182,10 @@ pub(crate) fn expires_s(expiry: Option<Expiry>, now_s: u64) -> Option<Option<u64
     })
 }
 
-fn principal(grantee: &Grantee) -> Option<Principal> {
-    match grantee {
-        Grantee::User(name) => name.parse().ok().map(Principal::User),
-        Grantee::Role(name) => name.parse().ok().map(Principal::Role),
-    }
-}
-
 /// For whom the function runs.
-fn caller(reach: &Reach) -> SyncCaller {
-    match reach {
-        Reach::Everything => SyncCaller::Unrestricted,
-        Reach::Channels(known) => SyncCaller::User(Arc::clone(&known.sync_user)),
+fn caller(visible: &Visibility) -> SyncCaller {
+    match visible {
+        Visibility::Everything => SyncCaller::Unrestricted,
+        Visibility::Channels(known) => SyncCaller::User(Arc::clone(&known.sync_user)),
     }
 }

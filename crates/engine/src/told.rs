@@ -3,7 +3,7 @@
 use crate::{
     Change, Database, Error, FeedEnd, OpenRev, OpenRevs,
     principals::Viewer,
-    sight::{Reach, Sight},
+    sight::{Sight, Visibility},
 };
 use std::{collections::VecDeque, sync::Arc};
 use tidegate_channels::{Access, Losses, Position, Row, Step, Telling, Walk};
@@ -66,7 +66,7 @@ pub struct ChannelFeed {
 
 /// What a caller was found to see.
 struct Known {
-    reach: Reach,
+    visible: Visibility,
     access: Access,
 }
 
@@ -213,9 +213,9 @@ impl ChannelFeed {
         }
         // What is in memory goes on from where the walk ended. A page of it is no end: losses may be left to tell.
         let is_over = position >= Position::at(until);
-        self.known = is_over.then_some(Known { reach: sight.access, access });
+        self.known = is_over.then_some(Known { visible: sight.access, access });
         if let Some(known) = &self.known {
-            self.feed.listen(&known.access, known.reach.standing());
+            self.feed.listen(&known.access, known.visible.standing());
             self.has_begun_to_listen = true;
         }
         Ok(told.into())
@@ -248,9 +248,9 @@ impl ChannelFeed {
 
 impl Known {
     fn is_current(&self, db: &Database) -> bool {
-        match &self.reach {
-            Reach::Everything => true,
-            Reach::Channels(known) => db.store.is_current(&known.standing),
+        match &self.visible {
+            Visibility::Everything => true,
+            Visibility::Channels(known) => db.store.is_current(&known.standing),
         }
     }
 

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc};
 use tidegate_engine::{
-    Database, DryRun, DryRunReport, Expiry, Grant, Granted, Grantee, LogLevel, Place, Rejection, SyncCaller, SyncUser,
+    Database, DryRun, DryRunReport, Expiry, Grant, Granted, LogLevel, Place, Rejection, SyncCaller, SyncUser,
     Trial, TrialException, TrialInput,
 };
 use tidegate_http::respond::{self, Aborted, Source};
@@ -122,18 +122,15 @@ fn caller(context: Option<&Value>) -> Result<SyncCaller, Error> {
 /// As Sync Gateway tells what a function decides.
 pub(crate) fn trial_json(trial: &Trial) -> Value {
     let Trial { channels, access, roles, expiry, exception, log } = trial;
-    let grantee = |grantee: &Grantee| match grantee {
-        Grantee::User(name) => name.clone(),
-        Grantee::Role(name) => format!("role:{name}"),
-    };
-    let access: Map<String, Value> = access.iter().map(|(to, what)| (grantee(to), json!(what))).collect();
-    let roles: Map<String, Value> = roles.iter().map(|(to, what)| (to.clone(), json!(what))).collect();
+    let access: Map<String, Value> = access.iter().map(|(to, what)| (to.to_string(), json!(texts(what)))).collect();
+    let names = |roles: &[PrincipalName]| roles.iter().map(PrincipalName::as_str).collect::<Value>();
+    let roles: Map<String, Value> = roles.iter().map(|(to, what)| (to.to_string(), names(what))).collect();
     let lines = |of_errors: bool| -> Vec<&str> {
         let is_error = |level: LogLevel| level == LogLevel::Error;
         log.iter().filter(|line| is_error(line.level) == of_errors).map(|line| line.text.as_str()).collect()
     };
     let mut body = json!({
-        "channels": channels,
+        "channels": texts(channels),
         "access": access,
         "roles": roles,
         "logging": { "errors": lines(true), "info": lines(false) },

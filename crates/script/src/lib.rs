@@ -42,4 +42,4 @@ pub use log::{LogLevel, LogLine};
 pub use machine::{Machine, Row, Validation, Verdict};
 pub use pool::{OwnedValidation, Pool};
 pub use program::Program;
-pub use sync::{Expiry, Grantee, Rejection, SyncCaller, SyncInput, SyncOutcome, SyncUser};
+pub use sync::{Expiry, Rejection, SyncCaller, SyncInput, SyncOutcome, SyncUser};

@@ -1,19 +1,20 @@
 //! From what a sync function said to what is to be done.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
 
 use rquickjs::{Array, Ctx, Value};
+use tidegate_types::{Channel, Principal, PrincipalName};
 
 use crate::fault::{fault_of, thrown};
 use crate::log::{Log, LogLevel};
-use crate::{Error, Grantee, Rejection, SyncOutcome};
+use crate::{Error, Rejection, SyncOutcome};
 
 /// More channels of a document than this are worth a warning. Source: Sync Gateway's warning thresholds.
 const CHANNELS_WARNED: usize = 50;
 /// Names of channels longer than this are worth a warning.
 const CHANNEL_CHARS_WARNED: usize = 250;
-/// What no user's and no role's name has in it.
-const NOT_IN_NAMES: [char; 4] = ['/', ':', ',', '`'];
 const ROLE_PREFIX: &str = "role:";
 
 /// Reads what `sync.js` answers; expiry and log are added by whoever keeps them.
@@ -40,9 +41,9 @@ fn rejection(ctx: &Ctx<'_>, told: &Value<'_>) -> Result<Rejection, Error> {
 
 struct Collected<'a> {
     log: &'a Log,
-    channels: Vec<String>,
-    access: BTreeMap<Grantee, Vec<String>>,
-    roles: BTreeMap<String, Vec<String>>,
+    channels: Vec<Channel>,
+    access: BTreeMap<Principal, Vec<Channel>>,
+    roles: BTreeMap<PrincipalName, Vec<PrincipalName>>,
 }
 
 impl Collected<'_> {
@@ -54,9 +55,9 @@ impl Collected<'_> {
                 let grantee = each.next().transpose()?.and_then(|grantee| self.text(&grantee));
                 let name = each.next().transpose()?.and_then(|name| self.text(&name));
                 if let (Some(grantee), Some(name)) = (grantee, name) {
-                    self.grant(kind, &grantee, name);
+                    self.grant(kind, &grantee, &name);
                 }
-            } else if let Some(channel) = self.text(&value).filter(|channel| self.is_channel("channel", channel)) {
+            } else if let Some(channel) = self.text(&value).and_then(|name| self.channel("channel", &name)) {
                 self.channels.push(channel);
             }
         }
@@ -72,43 +73,33 @@ impl Collected<'_> {
         text
     }
 
-    fn grant(&mut self, kind: i32, grantee: &str, name: String) {
-        let role = grantee.strip_prefix(ROLE_PREFIX);
+    fn grant(&mut self, kind: i32, grantee: &str, name: &str) {
         if kind == 0 {
-            if self.is_name("access", role.unwrap_or(grantee)) && self.is_channel("access", &name) {
-                let to = match role {
-                    Some(role) => Grantee::Role(role.to_owned()),
-                    None => Grantee::User(grantee.to_owned()),
-                };
-                self.access.entry(to).or_default().push(name);
+            if let (Some(to), Some(channel)) = (self.name("access", grantee), self.channel("access", name)) {
+                self.access.entry(to).or_default().push(channel);
             }
             return;
         }
-        let Some(name) = name.strip_prefix(ROLE_PREFIX) else {
+        let Some(role) = name.strip_prefix(ROLE_PREFIX) else {
             return self.warn(format!("role() ignores a role without the prefix `role:`: {name}"));
         };
-        if self.is_name("role", grantee) && self.is_name("role", name) {
-            self.roles.entry(grantee.to_owned()).or_default().push(name.to_owned());
+        if let (Some(user), Some(role)) = (self.name("role", grantee), self.name("role", role)) {
+            self.roles.entry(user).or_default().push(role);
         }
     }
 
-    fn is_channel(&self, word: &str, name: &str) -> bool {
-        if name.is_empty() || name.contains(',') {
-            self.warn(format!("{word}() ignores what is no name of a channel: {name:?}"));
-            return false;
-        }
+    fn channel(&self, word: &str, name: &str) -> Option<Channel> {
+        let channel = self.name(word, name)?;
         if name.len() > CHANNEL_CHARS_WARNED && name.chars().count() > CHANNEL_CHARS_WARNED {
             self.warn(format!("a channel's name has more than {CHANNEL_CHARS_WARNED} characters: {name}"));
         }
-        true
+        Some(channel)
     }
 
-    fn is_name(&self, word: &str, name: &str) -> bool {
-        let is_name = !name.is_empty() && !name.contains(NOT_IN_NAMES);
-        if !is_name {
-            self.warn(format!("{word}() ignores what is no name of a user or a role: {name:?}"));
-        }
-        is_name
+    /// What isn't legal is no name.
+    fn name<N: FromStr<Err: Display>>(&self, word: &str, name: &str) -> Option<N> {
+        let parsed = name.parse();
+        parsed.map_err(|illegal| self.warn(format!("{word}() ignores {name:?}: {illegal}"))).ok()
     }
 
     fn warn(&self, text: String) {
@@ -131,7 +122,7 @@ impl Collected<'_> {
     }
 }
 
-fn sort(names: &mut Vec<String>) {
+fn sort<N: Ord>(names: &mut Vec<N>) {
     names.sort_unstable();
     names.dedup();
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidegate_types::{Channel, Principal, PrincipalName};
 
 use crate::LogLine;
 
@@ -54,27 +55,18 @@ impl SyncUser {
 /// What a sync function decided. When it rejected the write, nothing else is set but the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SyncOutcome {
-    /// The channels of the document, in order, each once; never empty, never with a comma in it.
-    pub channels: Vec<String>,
-    /// Which channels users and roles may read as long as the document says so; each grantee once, in order.
-    pub access: Vec<(Grantee, Vec<String>)>,
-    /// Which roles users have as long as the document says so, without the prefix; each user once, in order.
-    pub roles: Vec<(String, Vec<String>)>,
+    /// The channels of the document, in order, each once.
+    pub channels: Vec<Channel>,
+    /// Which channels users and roles may read as long as the document says so; each of them once, in order.
+    pub access: Vec<(Principal, Vec<Channel>)>,
+    /// Which roles users have as long as the document says so; each user once, in order.
+    pub roles: Vec<(PrincipalName, Vec<PrincipalName>)>,
     /// When the document goes, if the function said so; what it said last counts.
     pub expiry: Option<Expiry>,
     /// That the document may not be written.
     pub rejection: Option<Rejection>,
     /// What the function logged, and warnings about what it said that was ignored.
     pub log: Vec<LogLine>,
-}
-
-/// Whom a sync function gives access.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Grantee {
-    /// The user of that name.
-    User(String),
-    /// All who have the role; `role:x` in the function.
-    Role(String),
 }
 
 /// When a document goes.

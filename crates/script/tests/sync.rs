@@ -1,13 +1,16 @@
 //! What sync functions may say and what comes of it.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tidegate_script::{
-    Error, Expiry, Grantee, Limits, LogLevel, LogLine, Machine, Place, Pool, PoolLimits, Program, Rejection,
-    SyncCaller, SyncInput, SyncOutcome, SyncUser,
+    Error, Expiry, Limits, LogLevel, LogLine, Machine, Place, Pool, PoolLimits, Program, Rejection, SyncCaller,
+    SyncInput, SyncOutcome, SyncUser,
 };
+use tidegate_types::Channel;
 
 const DOCUMENT: &str = r#"{"_id":"a","_rev":"2-b","owner":"jo","channels":["x","y"],"nested":{"list":["n"]},"n":3,"expires":"2030-01-01T00:00:00Z"}"#;
 
@@ -62,7 +65,8 @@ fn decided(body: &str) -> SyncOutcome {
 #[track_caller]
 fn check_channels(body: &str, expected: &[&str], warnings: usize) {
     let outcome = decided(body);
-    assert_eq!(outcome.channels, expected, "{body}");
+    let channels: Vec<&str> = outcome.channels.iter().map(Channel::as_str).collect();
+    assert_eq!(channels, expected, "{body}");
     assert_eq!(outcome.log.len(), warnings, "{body}: {:?}", outcome.log);
     assert!(outcome.log.iter().all(|line| line.level == LogLevel::Warning));
 }
@@ -79,6 +83,8 @@ fn channels_are_collected() {
     check_channels("channel(1, {}, true, ['a', 2, null, ['b']])", &["a"], 5);
     check_channels("channel('', 'a,b', 'a')", &["a"], 2);
     check_channels("channel('\\ud800', 'a')", &["a"], 1);
+    check_channels("channel('x'.repeat(1024))", &["x".repeat(1_024).as_str()], 1);
+    check_channels("channel('x'.repeat(1025), 'a')", &["a"], 1);
     check_channels("var list = ['a']; channel(list); list[0] = 'b'", &["a"], 0);
     check_channels("channel('é'.repeat(250))", &["é".repeat(250).as_str()], 0);
     check_channels("channel('é'.repeat(251))", &["é".repeat(251).as_str()], 1);
@@ -87,33 +93,29 @@ fn channels_are_collected() {
     assert_eq!((outcome.channels.len(), outcome.log.len()), (51, 1));
 }
 
-fn to_user(name: &str) -> Grantee {
-    Grantee::User(name.to_owned())
-}
-
-fn to_role(name: &str) -> Grantee {
-    Grantee::Role(name.to_owned())
+fn parsed<N: FromStr<Err: Debug>>(names: &[&str]) -> Vec<N> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
 #[track_caller]
-fn check_access(body: &str, expected: &[(Grantee, &[&str])], warnings: usize) {
+fn check_access(body: &str, expected: &[(&str, &[&str])], warnings: usize) {
     let outcome = decided(body);
-    let expected: Vec<_> = expected.iter().map(|(grantee, channels)| (grantee.clone(), owned(channels))).collect();
+    let expected: Vec<_> = expected.iter().map(|(to, channels)| (to.parse().unwrap(), parsed(channels))).collect();
     assert_eq!((outcome.access, outcome.log.len()), (expected, warnings), "{body}");
 }
 
 #[test]
 fn access_is_granted() {
-    check_access("access('jo', 'a')", &[(to_user("jo"), &["a"])], 0);
+    check_access("access('jo', 'a')", &[("jo", &["a"])], 0);
     check_access(
         "access(['jo', 'role:editor'], ['b', 'a']); access('jo', 'c'); access('jo', 'a')",
-        &[(to_user("jo"), &["a", "b", "c"]), (to_role("editor"), &["a", "b"])],
+        &[("jo", &["a", "b", "c"]), ("role:editor", &["a", "b"])],
         0,
     );
-    check_access("access(doc.owner, doc.channels)", &[(to_user("jo"), &["x", "y"])], 0);
+    check_access("access(doc.owner, doc.channels)", &[("jo", &["x", "y"])], 0);
     check_access(
         "access(null, 'a'); access('jo', undefined); access(['jo', null], ['a', null]); access()",
-        &[(to_user("jo"), &["a"])],
+        &[("jo", &["a"])],
         0,
     );
     check_access("access(1, 'a'); access('jo', [1, {}])", &[], 3);
@@ -122,13 +124,15 @@ fn access_is_granted() {
         &[],
         5,
     );
-    check_access("access('jo', '*')", &[(to_user("jo"), &["*"])], 0);
+    check_access("access(['jo', '._-', 'x'.repeat(240), 'role:' + 'x'.repeat(240)], 'a')", &[("jo", &["a"])], 3);
+    check_access("access('jo', ['a', 'x'.repeat(1025)])", &[("jo", &["a"])], 1);
+    check_access("access('jo', '*')", &[("jo", &["*"])], 0);
 }
 
 #[track_caller]
 fn check_roles(body: &str, expected: &[(&str, &[&str])], warnings: usize) {
     let outcome = decided(body);
-    let expected: Vec<_> = expected.iter().map(|(user, roles)| ((*user).to_owned(), owned(roles))).collect();
+    let expected: Vec<_> = expected.iter().map(|(user, roles)| (user.parse().unwrap(), parsed(roles))).collect();
     assert_eq!((outcome.roles, outcome.log.len()), (expected, warnings), "{body}");
 }
 
@@ -138,6 +142,7 @@ fn roles_are_granted() {
     check_roles("role(['jo', 'al'], ['role:b', 'role:a', 'role:b'])", &[("al", &["a", "b"]), ("jo", &["a", "b"])], 0);
     check_roles("role(null, 'role:a'); role('jo', null); role()", &[], 0);
     check_roles("role('jo', 'editor'); role('jo', 'role:'); role('role:x', 'role:y'); role('jo', 5)", &[], 4);
+    check_roles("role('jo', ['role:a', 'role:' + 'x'.repeat(240)]); role('-', 'role:a')", &[("jo", &["a"])], 2);
 }
 
 #[track_caller]
@@ -286,7 +291,11 @@ fn limits_end_the_call_alone() {
     ] {
         let bad = Program::sync(body, format!("function () {{ {body} }}"));
         assert_eq!(machine.sync(&bad, &input(SyncCaller::Unrestricted)), Err(expected), "{body}");
-        assert_eq!(machine.sync(&good, &input(SyncCaller::Unrestricted)).unwrap().channels, ["x", "y"], "after {body}");
+        assert_eq!(
+            machine.sync(&good, &input(SyncCaller::Unrestricted)).unwrap().channels,
+            parsed(&["x", "y"]),
+            "after {body}"
+        );
     }
     let broken = SyncInput { document: Bytes::from_static(b"{\"a\":"), ..input(SyncCaller::Unrestricted) };
     assert_eq!(machine.sync(&good, &broken), Err(Error::Input));
@@ -343,7 +352,7 @@ fn arguments_may_be_missing() {
     let source = "function (doc, oldDoc, meta) { channel(oldDoc === null ? 'new' : 'old', typeof meta.xattrs.team) }";
     let first = SyncInput { old_document: None, meta: None, ..input(SyncCaller::Unrestricted) };
     let outcome = Machine::new(Limits::default()).sync(&Program::sync("k", source), &first).unwrap();
-    assert_eq!(outcome.channels, ["new", "undefined"]);
+    assert_eq!(outcome.channels, parsed(&["new", "undefined"]));
 }
 
 #[test]
@@ -354,10 +363,10 @@ fn documents_are_in_the_channels_they_name_by_default() {
         machine.sync(program, &input).unwrap().channels
     };
     let program = Program::default_sync("k", None);
-    assert_eq!(channels(&program, r#"{"channels":["b","a"]}"#), ["a", "b"]);
-    assert_eq!(channels(&program, r#"{"channels":"a"}"#), ["a"]);
+    assert_eq!(channels(&program, r#"{"channels":["b","a"]}"#), parsed(&["a", "b"]));
+    assert_eq!(channels(&program, r#"{"channels":"a"}"#), parsed(&["a"]));
     assert!(channels(&program, "{}").is_empty());
-    assert_eq!(channels(&Program::default_sync("c", Some("it's \"x\"")), "{}"), ["it's \"x\""]);
+    assert_eq!(channels(&Program::default_sync("c", Some("it's \"x\"")), "{}"), parsed(&["it's \"x\""]));
 }
 
 #[test]
@@ -438,7 +447,7 @@ async fn a_pool_runs_them() {
     let pool = Pool::start(PoolLimits::default()).unwrap();
     let program = Program::sync("k", "function (doc) { requireUser(doc.owner); channel(doc.channels) }");
     assert_eq!(pool.compile(&program).await, Ok(()));
-    assert_eq!(pool.sync(&program, input(user("jo", &[], &[]))).await.unwrap().channels, ["x", "y"]);
+    assert_eq!(pool.sync(&program, input(user("jo", &[], &[]))).await.unwrap().channels, parsed(&["x", "y"]));
     let rejected = pool.sync(&program, input(user("al", &[], &[]))).await.unwrap();
     assert_eq!(rejected.rejection, Some(Rejection::Forbidden("sg wrong user".to_owned())));
     pool.stop();

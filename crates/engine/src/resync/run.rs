@@ -132,10 +132,10 @@ impl Engine {
         for leaf in state.tree.leaves() {
             let Some(body) = leaf.body.stored() else { continue };
             let (granted, expires_s) = match self.ask(program, reader, (&id, &state.tree, leaf)).await? {
-                Ok(outcome) if leaf.deleted => (sync::granted(&outcome), None),
+                Ok(outcome) if leaf.deleted => (sync::granted(outcome), None),
                 Ok(outcome) => {
                     let expires_s = self.expires_anew(outcome.expiry, (reader, body)).await?;
-                    (sync::granted(&outcome), expires_s)
+                    (sync::granted(outcome), expires_s)
                 }
                 Err(reason) => {
                     refused = Some(reason);

@@ -198,7 +198,7 @@ impl DryRun {
         let Some(winner) = state.tree.winner() else { return Ok(()) };
         let said = self.db.engine.ask(&self.program, reader, (&id, &state.tree, winner)).await?;
         let (decided, refused) = match said {
-            Ok(outcome) => (sync::granted(&outcome), None),
+            Ok(outcome) => (sync::granted(outcome), None),
             Err(reason) => (Assignment::default(), Some(reason)),
         };
         if self.phase == Phase::Grants {

@@ -14,11 +14,9 @@ use crate::{
     validators::{text_of_old, text_of_parent},
 };
 use bytes::Bytes;
-use tidegate_script::{
-    Error as ScriptError, Expiry, Grantee, LogLine, Place, Program, Rejection, SyncCaller, SyncInput,
-};
+use tidegate_script::{Error as ScriptError, Expiry, LogLine, Place, Program, Rejection, SyncCaller, SyncInput};
 use tidegate_store::Reader;
-use tidegate_types::DocId;
+use tidegate_types::{Channel, DocId, Principal, PrincipalName};
 
 /// What a sync function is tried on.
 #[derive(Clone, Debug, Default)]
@@ -42,11 +40,11 @@ pub struct TrialInput {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trial {
     /// The channels of the document.
-    pub channels: Vec<String>,
+    pub channels: Vec<Channel>,
     /// Which channels users and roles are given.
-    pub access: Vec<(Grantee, Vec<String>)>,
+    pub access: Vec<(Principal, Vec<Channel>)>,
     /// Which roles users are given.
-    pub roles: Vec<(String, Vec<String>)>,
+    pub roles: Vec<(PrincipalName, Vec<PrincipalName>)>,
     /// When the document goes, if the function says so.
     pub expiry: Option<Expiry>,
     /// Why the document may not be written, if it may not.

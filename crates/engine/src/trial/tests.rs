@@ -2,7 +2,7 @@
 
 use super::{Trial, TrialException, TrialInput};
 use crate::{
-    DryRunReport, Error, Expiry, Grantee, Rejection, ResyncFrom, SyncCaller, SyncUser,
+    DryRunReport, Error, Expiry, Rejection, ResyncFrom, SyncCaller, SyncUser,
     fixture::{Client, Site, doc, run},
 };
 use bytes::Bytes;
@@ -122,9 +122,9 @@ fn a_function_is_tried_on_one_document() {
         let log: Vec<&str> = trial.log.iter().map(|line| line.text.as_str()).collect();
         assert_eq!(log, ["new undefined"]);
         let expected = Trial {
-            channels: vec!["1".to_owned()],
-            access: vec![(Grantee::User("ada".to_owned()), vec!["c".to_owned()])],
-            roles: vec![("ada".to_owned(), vec!["r".to_owned()])],
+            channels: vec!["1".parse().unwrap()],
+            access: vec![("ada".parse().unwrap(), vec!["c".parse().unwrap()])],
+            roles: vec![("ada".parse().unwrap(), vec!["r".parse().unwrap()])],
             expiry: Some(Expiry::After(60)),
             exception: None,
             log: trial.log.clone(),
