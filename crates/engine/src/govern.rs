@@ -11,7 +11,7 @@ impl Database {
     /// Checks edits, and makes of them what is stored. Those that may not be are errors then.
     ///
     /// # Errors
-    /// The storage failed.
+    /// The caller may not use the database any more, or the storage failed.
     pub(crate) async fn govern(&self, edits: &mut [Result<Edit, Error>]) -> Result<(), Error> {
         for edit in edits.iter_mut() {
             if let Ok(allowed) = edit
@@ -19,6 +19,9 @@ impl Database {
             {
                 *edit = Err(error);
             }
+        }
+        if self.rules.sync.is_some() {
+            Box::pin(self.assign(edits)).await?;
         }
         Ok(())
     }
@@ -35,17 +38,13 @@ impl Database {
             }
         }
         if edit.id.kind() == DocKind::Design && !edit.deleted {
-            Box::pin(designs::check(|| self.engine.scripts().cloned(), edit)).await?;
-            return Box::pin(self.assign(edit)).await;
+            return Box::pin(designs::check(|| self.engine.scripts().cloned(), edit)).await;
         }
         if !self.rules.validators.is_empty() {
             Box::pin(self.validate(edit)).await?;
         }
         if self.rules.layout == Layout::Partitioned {
             Box::pin(self.check_fullness(edit)).await?;
-        }
-        if self.rules.sync.is_some() {
-            Box::pin(self.assign(edit)).await?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 use crate::{
     Database, Engine, Error,
-    sight::Visibility,
+    sight::{Sight, Visibility},
     validators::{Ancestry, text_of_new, text_of_old, text_of_parent},
 };
 use sha2::{Digest as _, Sha256};
@@ -18,6 +18,9 @@ use tidegate_types::{DocId, DocKind, Principal};
 const SYNC: &str = "sync";
 /// What stands for the function that nobody set.
 const DEFAULT: &str = "default";
+
+/// Edits that are decided on by what their caller may see at one moment.
+const ASSIGNED_AT_ONCE: usize = 100;
 
 /// What a sync function says of a revision; or why it refuses it, or fails.
 pub(crate) type Said = Result<SyncOutcome, String>;
@@ -75,40 +78,85 @@ impl Database {
         Ok(self.store.put_setting(SYNC, source.unwrap_or_default().as_bytes()).await?)
     }
 
-    /// Has the sync function decide on an edit, in a database with channels.
-    pub(crate) async fn assign(&self, edit: &mut Edit) -> Result<(), Error> {
+    /// Has the sync function decide on edits, in a database with channels. A refusal is of one alone.
+    ///
+    /// # Errors
+    /// The caller may not use the database any more, or the storage failed.
+    pub(crate) async fn assign(&self, edits: &mut [Result<Edit, Error>]) -> Result<(), Error> {
         let Some(program) = self.rules.sync.as_ref() else { return Ok(()) };
-        let judged_by = self.rules.version();
-        // Until it is judged, an edit has the time at which its document is to expire, and nothing else.
-        let wished_s = edit.assignment.take().and_then(|wish| wish.expires_s).filter(|_| !edit.deleted);
-        if edit.id.kind() == DocKind::Design {
-            edit.assignment = Some(Assignment { judged_by, ..Assignment::default() });
+        for some in edits.chunks_mut(ASSIGNED_AT_ONCE) {
+            self.assign_some(program, some).await?;
+        }
+        Ok(())
+    }
+
+    async fn assign_some(&self, program: &Program, edits: &mut [Result<Edit, Error>]) -> Result<(), Error> {
+        let sight = self.sight().await?;
+        let ids: Vec<DocId> = edits.iter().flatten().map(|edit| edit.id.clone()).collect();
+        let mut trees = sight.reader.documents(&ids).await?.into_iter();
+        let (mut asked, mut inputs) = (Vec::new(), Vec::new());
+        for place in edits {
+            let Ok(edit) = place else { continue };
+            let tree = trees.next().flatten().map(|state| state.tree).unwrap_or_default();
+            // Until it is judged, an edit has the time at which its document is to expire, and nothing else.
+            let wish = edit.assignment.take().and_then(|wish| wish.expires_s).filter(|_| !edit.deleted);
+            edit.assignment = Some(Assignment { judged_by: self.rules.version(), ..Assignment::default() });
+            match question(&sight, &tree, edit).await {
+                Ok(Some(input)) => {
+                    inputs.push(input);
+                    asked.push((place, wish));
+                }
+                Ok(None) => {}
+                Err(error) => *place = Err(error),
+            }
+        }
+        if inputs.is_empty() {
             return Ok(());
         }
-        let sight = self.sight().await?;
-        let tree = sight.reader.document(&edit.id).await?.map(|state| state.tree).unwrap_or_default();
-        let Some(ancestry) = Ancestry::of(&tree, edit)? else {
-            edit.assignment = Some(Assignment { judged_by, ..Assignment::default() });
-            return Ok(());
-        };
-        let old_document = match &ancestry.old {
-            Some(old) => text_of_old(&sight.reader, &edit.id, (&tree, old)).await?,
-            None => None,
-        };
-        let document = text_of_new(edit, &ancestry.path);
-        let input = SyncInput { document, old_document, meta: None, caller: caller(&sight.access) };
-        let outcome = self.engine.scripts()?.sync(program, input).await?;
+        let outcomes = self.engine.scripts()?.sync_each(program, inputs).await;
+        for ((place, wish), outcome) in asked.into_iter().zip(outcomes) {
+            let Ok(edit) = place else { continue };
+            if let Err(error) = self.settle(edit, wish, outcome) {
+                *place = Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives an edit what was decided on it.
+    fn settle(
+        &self,
+        edit: &mut Edit,
+        wished_s: Option<u64>,
+        outcome: Result<SyncOutcome, tidegate_script::Error>,
+    ) -> Result<(), Error> {
+        let outcome = outcome?;
         match outcome.rejection {
             Some(Rejection::Forbidden(reason)) => Err(tidegate_access::Error::Forbidden(reason.into()).into()),
             Some(Rejection::Unauthorized(reason)) => Err(tidegate_access::Error::Unauthorized(reason.into()).into()),
             None => {
                 let expires_s = expires_s(outcome.expiry, self.engine.inner.now_s()).unwrap_or(wished_s);
                 let expires_s = expires_s.filter(|_| !edit.deleted);
+                let judged_by = self.rules.version();
                 edit.assignment = Some(Assignment { expires_s, judged_by, ..granted(outcome) });
                 Ok(())
             }
         }
     }
+}
+
+/// What the sync function is to be asked of an edit; nothing of design documents, and of what is there already.
+async fn question(sight: &Sight, tree: &Tree, edit: &Edit) -> Result<Option<SyncInput>, Error> {
+    if edit.id.kind() == DocKind::Design {
+        return Ok(None);
+    }
+    let Some(ancestry) = Ancestry::of(tree, edit)? else { return Ok(None) };
+    let old_document = match &ancestry.old {
+        Some(old) => text_of_old(&sight.reader, &edit.id, (tree, old)).await?,
+        None => None,
+    };
+    let document = text_of_new(edit, &ancestry.path);
+    Ok(Some(SyncInput { document, old_document, meta: None, caller: caller(&sight.access) }))
 }
 
 impl Engine {

@@ -121,13 +121,16 @@ impl Database {
                 *written = outcome;
             }
         };
+        let copy = |place: &usize| {
+            let (edit, wish) = edits.get(*place).zip(wished.get(*place))?;
+            Some(Ok(Edit { assignment: wish_of(*wish), ..edit.clone() }))
+        };
+        let mut judged: Vec<Result<Edit, Error>> = places.iter().filter_map(copy).collect();
+        db.assign(&mut judged).await?;
         let (mut again, mut allowed, mut outdated) = (Vec::new(), Vec::new(), Vec::new());
-        for place in places {
-            let Some((edit, wish)) = edits.get(place).zip(wished.get(place)) else { continue };
-            let mut edit = edit.clone();
-            edit.assignment = wish_of(*wish);
-            match db.assign(&mut edit).await {
-                Ok(()) => {
+        for (place, edit) in places.into_iter().zip(judged) {
+            match edit {
+                Ok(edit) => {
                     again.push(edit);
                     allowed.push(place);
                 }

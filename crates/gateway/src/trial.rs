@@ -13,8 +13,8 @@ use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc};
 use tidegate_engine::{
-    Database, DryRun, DryRunReport, Expiry, Grant, Granted, LogLevel, Place, Rejection, SyncCaller, SyncUser,
-    Trial, TrialException, TrialInput,
+    Database, DryRun, DryRunReport, Expiry, Grant, Granted, LogLevel, Place, Rejection, SyncCaller, SyncUser, Trial,
+    TrialException, TrialInput,
 };
 use tidegate_http::respond::{self, Aborted, Source};
 use tidegate_types::{Channel, PrincipalName};

@@ -14,6 +14,7 @@
 //! - **Cost**: a document is not parsed for a function that reads a few members of it. Those members alone are handed
 //!   over: as they are, where the text of the function proves that it reads no other (see `proof.rs`); else so that it
 //!   can't tell (see `harness.js`). What is told of users is made once, until a function touches it (see `argument.rs`).
+//!   A sync function that only names channels and requires what members name is decided without JavaScript (`simple.rs`).
 //! - **Language**: ES2023 without modules, files or timers. An `async` function is refused: nobody would wait for it.
 
 mod argument;
@@ -34,7 +35,9 @@ mod projection;
 mod proof;
 mod queue;
 mod sandbox;
+mod simple;
 mod sync;
+mod tokens;
 
 pub use error::{Error, Place};
 pub use limits::{Limits, PoolLimits};

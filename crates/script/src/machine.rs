@@ -1,5 +1,7 @@
 //! A JavaScript runtime as a value: calls in, plain results out.
 
+use std::time::{Duration, Instant};
+
 use crate::compiled::Compiled;
 use crate::sandbox::Sandbox;
 use crate::{Error, Limits, LogLine, Program, SyncInput, SyncOutcome};
@@ -111,6 +113,26 @@ impl Machine {
         let mut outcome = self.run(program, |compiled| compiled.sync(input))?;
         outcome.log = self.take_log();
         Ok(outcome)
+    }
+
+    /// Runs a sync function for one input after the other, at least for one, until `time` is over: what came of each.
+    pub(crate) fn sync_some(
+        &mut self,
+        program: &Program,
+        inputs: &[SyncInput],
+        time: Duration,
+    ) -> Vec<Result<SyncOutcome, Error>> {
+        let (started, mut log) = (Instant::now(), Vec::new());
+        let mut outcomes = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            outcomes.push(self.sync(program, input));
+            log.append(&mut self.log);
+            if started.elapsed() >= time {
+                break;
+            }
+        }
+        self.log = log;
+        outcomes
     }
 
     /// The lines logged in the last call, within the limits, if they weren't taken before.

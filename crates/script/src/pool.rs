@@ -1,6 +1,7 @@
 //! Machines on threads of their own, behind one bounded queue.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -13,6 +14,9 @@ use crate::{Error, Machine, PoolLimits, Program, Row, SyncInput, SyncOutcome, Va
 /// A call that waits and isn't wanted any more is not run: dropping the future gives it up, unless it runs already.
 #[derive(Clone)]
 pub struct Pool(Arc<Threads>);
+
+/// How long one batch may keep a thread from others, beside the call that it ends with.
+const BATCH_TIME: Duration = Duration::from_millis(10);
 
 /// Stops the threads when it goes.
 struct Threads(Arc<Crew>);
@@ -66,12 +70,37 @@ impl Pool {
         self.run(program, move |machine, program| machine.map(program, &document)).await
     }
 
-    /// Runs a sync function: see [`Machine::sync`].
+    /// Asks a sync function: see [`Machine::sync`]. What is known without running it takes no thread.
     ///
     /// # Errors
     /// Those of [`Machine::sync`], [`Error::Overloaded`], [`Error::Stopped`].
     pub async fn sync(&self, program: &Program, input: SyncInput) -> Result<SyncOutcome, Error> {
-        self.run(program, move |machine, program| machine.sync(program, &input)).await
+        match program.decide(&input) {
+            Some(outcome) => Ok(outcome),
+            None => self.run(program, move |machine, program| machine.sync(program, &input)).await,
+        }
+    }
+
+    /// Asks a sync function of each of many, as [`sync`](Self::sync) does of one, and in their order. They come
+    /// to a thread several at a time; after some milliseconds others have their turn.
+    pub async fn sync_each(&self, program: &Program, inputs: Vec<SyncInput>) -> Vec<Result<SyncOutcome, Error>> {
+        let inputs: Arc<[SyncInput]> = inputs.into();
+        let mut outcomes = Vec::with_capacity(inputs.len());
+        while let Some(next) = inputs.get(outcomes.len()) {
+            if let Some(outcome) = program.decide(next) {
+                outcomes.push(Ok(outcome));
+                continue;
+            }
+            let (batch, from) = (Arc::clone(&inputs), outcomes.len());
+            let call = move |machine: &mut Machine, program: &Program| {
+                Ok(machine.sync_some(program, batch.get(from..).unwrap_or_default(), BATCH_TIME))
+            };
+            match self.run(program, call).await {
+                Ok(answered) => outcomes.extend(answered),
+                Err(error) => outcomes.push(Err(error)),
+            }
+        }
+        outcomes
     }
 
     /// Gives up what waits, and waits for what runs. Blocks: up to twice the time limit of a call.

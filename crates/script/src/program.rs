@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidegate_json::write_string;
 
-use crate::{Error, Limits, Machine};
+use crate::simple::Simple;
+use crate::{Error, Limits, Machine, SyncInput, SyncOutcome};
 
 /// A function of a design document, or a sync function: immutable, cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,8 +24,8 @@ struct Parts {
 enum Dialect {
     /// What CouchDB gives a design document's functions; with the document, if there is one.
     Design(Option<Bytes>),
-    /// What Sync Gateway gives a sync function.
-    Sync,
+    /// What Sync Gateway gives a sync function; which may be so simple that it needs none of it.
+    Sync(Option<Simple>),
 }
 
 impl Program {
@@ -42,7 +43,9 @@ impl Program {
     /// It has `channel`, `access`, `role`, `requireUser`, `requireRole`, `requireAccess`, `requireAdmin`, `expiry`,
     /// `console` and, of Underscore, the part of `underscore.js`.
     pub fn sync(key: impl Into<Box<str>>, source: impl Into<Box<str>>) -> Self {
-        Self(Arc::new(Parts { key: key.into(), source: source.into(), dialect: Dialect::Sync }))
+        let source = source.into();
+        let dialect = Dialect::Sync(Simple::of(&source));
+        Self(Arc::new(Parts { key: key.into(), source, dialect }))
     }
 
     /// The sync function of those who have none: a document is in the channels that its member `channels` names; or, in a
@@ -67,6 +70,14 @@ impl Program {
         Machine::new(limits).compile(self)
     }
 
+    /// What a sync function decides, where that is known without running it: exactly what running it would come to.
+    pub fn decide(&self, input: &SyncInput) -> Option<SyncOutcome> {
+        match &self.0.dialect {
+            Dialect::Sync(Some(simple)) => simple.decide(input),
+            Dialect::Sync(None) | Dialect::Design(_) => None,
+        }
+    }
+
     /// What the program is known as.
     pub fn key(&self) -> &str {
         &self.0.key
@@ -79,11 +90,11 @@ impl Program {
     pub(crate) fn design(&self) -> Option<&[u8]> {
         match &self.0.dialect {
             Dialect::Design(design) => design.as_deref(),
-            Dialect::Sync => None,
+            Dialect::Sync(_) => None,
         }
     }
 
     pub(crate) fn is_sync(&self) -> bool {
-        matches!(self.0.dialect, Dialect::Sync)
+        matches!(self.0.dialect, Dialect::Sync(_))
     }
 }

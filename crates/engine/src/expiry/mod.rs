@@ -15,7 +15,7 @@ use bytes::Bytes;
 use std::{collections::HashMap, sync::Weak, time::Duration};
 use tidegate_script::Expiry;
 use tidegate_store::{Assignment, Edit, History, Reassignment};
-use tidegate_types::{DbName, DocId, Seq};
+use tidegate_types::{DbName, DocId, Rev, Seq};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -167,21 +167,25 @@ impl Database {
         let reader = self.store.reader()?;
         let Some(state) = reader.document(id).await? else { return Ok(0) };
         let live = state.tree.leaves().into_iter().filter(|leaf| !leaf.deleted);
-        let mut edits: Vec<Edit> = live.map(|leaf| tombstone(id, leaf.rev.clone())).collect();
-        if edits.is_empty() {
+        let leaves: Vec<&Rev> = live.map(|leaf| &leaf.rev).collect();
+        if leaves.is_empty() {
             return self.keep_forever(id, &state).await;
         }
-        for edit in &mut edits {
-            match self.assign(edit).await {
-                Ok(()) => {}
+        let mut judged: Vec<_> = leaves.iter().map(|leaf| Ok(tombstone(id, (*leaf).clone()))).collect();
+        self.assign(&mut judged).await?;
+        let mut edits = Vec::with_capacity(judged.len());
+        for (edit, leaf) in judged.into_iter().zip(leaves) {
+            edits.push(match edit {
+                Ok(edit) => edit,
                 // It goes all the same, and is in no channel.
                 Err(Error::Access(_) | Error::Script(_)) => {
-                    edit.assignment = Some(Assignment { judged_by: self.rules.version(), ..Assignment::default() });
+                    let assignment = Assignment { judged_by: self.rules.version(), ..Assignment::default() };
+                    Edit { assignment: Some(assignment), ..tombstone(id, leaf.clone()) }
                 }
                 // It was edited meanwhile.
                 Err(Error::Conflict) => return Ok(0),
                 Err(error) => return Err(error),
-            }
+            });
         }
         let mut written = 0;
         for outcome in self.store.edit(edits).await? {
@@ -206,7 +210,7 @@ impl Database {
     }
 }
 
-fn tombstone(id: &DocId, parent: tidegate_types::Rev) -> Edit {
+fn tombstone(id: &DocId, parent: Rev) -> Edit {
     let history = History::Edit { parent: Some(parent), canonical: Bytes::from_static(TOMBSTONE) };
     let (id, members, attachments) = (id.clone(), Bytes::new(), Vec::new());
     Edit { id, history, deleted: true, members, attachments, assignment: None }
