@@ -26,7 +26,7 @@ fn run(args: &[String]) -> Result<Report, Error> {
     options.folders_per_recording = 240;
     options.transactions = 60;
     options.seed = number(1, 1);
-    options.deadline = Duration::from_secs(60 * 60);
+    options.deadline = Duration::from_secs(3 * 60 * 60);
     options.keep = argument(3).map(PathBuf::from);
     powercut::campaign(&options, progress)
 }
