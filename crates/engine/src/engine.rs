@@ -7,6 +7,7 @@ use crate::{
     logins::Logins,
     partition::Measurements,
     principals::Principals,
+    replications::TellReplications,
     replicator::Taken,
     resync::Resyncs,
     rules::{self, Rules},
@@ -15,7 +16,7 @@ use crate::{
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::SystemTime,
 };
 use tidegate_kv::{Health, Kv, Stats};
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     rules: Mutex<HashMap<[u8; 8], Arc<Rules>>>,
     pub(crate) party: Party,
     pub(crate) replicator_taken: Taken,
+    /// Who tells what replications are doing.
+    pub(crate) replications: OnceLock<TellReplications>,
     pub(crate) administrator_taken: administrator::Taken,
     pub(crate) resyncs: Resyncs,
     databases_max: usize,
@@ -112,6 +115,7 @@ impl Engine {
             rules,
             party,
             replicator_taken,
+            replications: OnceLock::new(),
             administrator_taken: administrator::Taken::default(),
             resyncs: Resyncs::default(),
             databases_max,

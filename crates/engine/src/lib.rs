@@ -30,6 +30,7 @@ mod offline;
 mod options;
 mod partition;
 mod principals;
+mod replications;
 mod replicator;
 mod resync;
 mod rules;
@@ -66,12 +67,14 @@ pub use principals::{
     Fetch, FetchFailure, FetchRequest, Fetched, NewSession, OidcEntry, OidcLogin, OidcReturn, PrincipalLogin,
     PrincipalOutcome, RoleInfo, SessionInfo, UserInfo, WhoAmI, WriteMode,
 };
+pub use replications::{RunningReplication, TellReplications};
 pub use replicator::Replicator;
 pub use resync::{JobState, ResyncFrom, ResyncStatus};
 pub use sight::{Existence, Shown};
 pub use tidegate_access::{Error as AccessError, Handler, Transport, UserCtx, UserName, oidc, principal};
 pub use tidegate_channels::{Position, PositionError};
 pub use tidegate_kv::{Health, Stats};
+pub use tidegate_replication::{Progress as ReplicationProgress, State as ReplicationState};
 pub use tidegate_script::{
     Error as ScriptError, Expiry, LogLevel, LogLine, Place, Pool, Program, Rejection, SyncCaller, SyncUser,
 };

@@ -5,6 +5,7 @@ use crate::{
     context::{Answer, Context, json_value},
     error::Error,
     keyspace::{Keyspace, is_system},
+    replications,
     service::Port,
     upkeep,
 };
@@ -48,6 +49,7 @@ pub(crate) async fn create(cx: &Context, keyspace: &Keyspace, body: Incoming) ->
 }
 
 pub(crate) async fn delete(cx: &Context, name: &DbName) -> Answer {
+    replications::delete_all(cx, &cx.database(name).await?).await?;
     cx.engine.delete_database(&cx.caller, name).await?;
     Ok(json_value(StatusCode::OK, &json!({})))
 }

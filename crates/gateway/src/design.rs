@@ -7,13 +7,13 @@ use crate::{
     context::{Answer, Context, json_value},
     error::Error,
     service::{Port, Profile},
+    stored::{edit, members},
 };
 use http::StatusCode;
 use hyper::body::Incoming;
-use serde_json::{Map, Value, json};
-use tidegate_engine::{Absence, Database, Detail, Document, Placement, Which, Write};
+use serde_json::{Map, Value};
+use tidegate_engine::{Absence, Database, Detail, Document, Which};
 use tidegate_http::respond;
-use tidegate_json::{Limits, scan_document};
 use tidegate_types::{DocId, Rev};
 
 /// The language of the functions, as it is stored.
@@ -75,26 +75,10 @@ async fn load(db: &Database, id: &DocId) -> Result<Document, Error> {
     Ok(db.get(id, &Which::Winner, Detail::Plain).await?)
 }
 
-fn members(document: &Document) -> Result<Map<String, Value>, Error> {
-    Ok(serde_json::from_slice(&[b"{".as_slice(), &document.members, b"}"].concat())?)
-}
-
 /// Writes over what is there; a tombstone where there is nothing to write.
 async fn write(db: &Database, id: &DocId, design: Option<&Map<String, Value>>) -> Result<(), Error> {
-    let text = design.map_or_else(|| json!({}), |design| Value::Object(design.clone())).to_string();
-    let scanned = scan_document(text.as_bytes(), Limits::default())?;
-    let deleted = design.is_none();
-    let canonical = if deleted { scanned.canonical_with(&[("_deleted", b"true")]) } else { scanned.canonical.clone() };
     for _ in 0..ATTEMPTS_MAX {
-        let parent = current(db, id).await?;
-        let write = Write {
-            id: id.clone(),
-            placement: Placement::Edit { parent, canonical: canonical.clone().into() },
-            deleted,
-            members: scanned.members.to_vec().into(),
-            attachments: Vec::new(),
-            expires_s: None,
-        };
+        let write = edit(id, design, current(db, id).await?)?;
         match db.write_one(write).await {
             Err(tidegate_engine::Error::Conflict) => {}
             written => return written.map(drop).map_err(Error::from),

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     explain, figures,
     keyspace::Keyspace,
-    list, local, oidc, principals, resync, revisions,
+    list, local, oidc, principals, replications, resync, revisions,
     route::{DatabaseRoute, ServerRoute},
     server,
     service::{Port, challenged},
@@ -105,6 +105,14 @@ async fn answer_upkeep(cx: &Context, db: &Database, route: (&DatabaseRoute, &str
         (R::Explain, _) => Box::pin(explain::get(cx, db)).await,
         (R::Compact, _) => Box::pin(upkeep::compact(cx, db)).await,
         (R::Repair, _) => upkeep::repair(),
+        (R::Replications, "POST") => Box::pin(replications::put(cx, db, None, body)).await,
+        (R::Replications, _) => Box::pin(replications::list(cx, db)).await,
+        (R::Replication(id), "PUT") => Box::pin(replications::put(cx, db, Some(id), body)).await,
+        (R::Replication(id), "DELETE") => Box::pin(replications::delete(cx, db, id)).await,
+        (R::Replication(id), _) => Box::pin(replications::get(cx, db, id)).await,
+        (R::ReplicationStatuses, _) => Box::pin(replications::statuses(cx, db)).await,
+        (R::ReplicationStatus(id), "PUT") => Box::pin(replications::act(cx, db, id)).await,
+        (R::ReplicationStatus(id), _) => Box::pin(replications::status(cx, db, id)).await,
         _ => answer_principals(cx, db, route, body).await,
     }
 }

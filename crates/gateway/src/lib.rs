@@ -19,12 +19,14 @@ mod list;
 mod local;
 mod oidc;
 mod principals;
+mod replications;
 mod resync;
 mod revisions;
 mod route;
 mod server;
 mod service;
 mod session;
+mod stored;
 mod trial;
 mod upkeep;
 

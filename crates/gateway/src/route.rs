@@ -89,6 +89,11 @@ pub(crate) enum DatabaseRoute {
     Role(String),
     /// A session by its id.
     SessionOf(String),
+    /// Replications with other servers, and what they are doing.
+    Replications,
+    Replication(String),
+    ReplicationStatuses,
+    ReplicationStatus(String),
     Oidc(OidcRoute),
     /// Sync Gateway has it, for users as well; Tidegate hasn't, or not yet.
     PublicLater,
@@ -181,9 +186,11 @@ fn special_route(name: &str, rest: &[&str], segments: &Segments<'_>) -> Result<(
         ("_user", [name, "_session", id]) => R::UserSession((*name).to_owned(), (*id).to_owned()),
         ("_role", [name]) => R::Role((*name).to_owned()),
         ("_session", [id]) => R::SessionOf((*id).to_owned()),
+        ("_replication", [id]) => R::Replication((*id).to_owned()),
+        ("_replicationStatus", [id]) => R::ReplicationStatus((*id).to_owned()),
         ("_user" | "_role", [_, "_access_history", ..])
         | ("_config", ["audit" | "functions", ..])
-        | ("_replication" | "_replicationStatus" | "_view" | "_dump" | "_channel_history", _) => R::Later,
+        | ("_view" | "_dump" | "_channel_history", _) => R::Later,
         ("_function", _) => R::PublicLater,
         _ => return Err(Error::unknown_url()),
     };
@@ -218,9 +225,9 @@ fn plain_special(name: &str) -> Option<DatabaseRoute> {
         "_oidc_callback" => R::Oidc(OidcRoute::Callback),
         "_oidc_refresh" => R::Oidc(OidcRoute::Refresh),
         "_blipsync" | "_facebook" | "_google" => R::PublicLater,
-        "_replication" | "_replicationStatus" | "_attachment_migration" | "_metadata_migration" | "_index_init" => {
-            R::Later
-        }
+        "_replication" => R::Replications,
+        "_replicationStatus" => R::ReplicationStatuses,
+        "_attachment_migration" | "_metadata_migration" | "_index_init" => R::Later,
         _ => return None,
     })
 }
@@ -277,7 +284,13 @@ impl DatabaseRoute {
     fn methods_of_admin(&self) -> &'static [&'static str] {
         match self {
             Self::Database => ALL,
-            Self::AllDocs | Self::Changes | Self::Resync | Self::Compact | Self::Users | Self::Roles => GET_POST,
+            Self::AllDocs
+            | Self::Changes
+            | Self::Resync
+            | Self::Compact
+            | Self::Users
+            | Self::Roles
+            | Self::Replications => GET_POST,
             Self::BulkDocs
             | Self::BulkGet
             | Self::RevsDiff
@@ -297,10 +310,16 @@ impl DatabaseRoute {
             | Self::SyncFunction
             | Self::ImportFilter
             | Self::User(_)
-            | Self::Role(_) => GET_PUT_DELETE,
-            Self::Explain | Self::View(..) | Self::Raw(_) | Self::RevTree(_) | Self::DumpChannel(_) | Self::Oidc(_) => {
-                GET
-            }
+            | Self::Role(_)
+            | Self::Replication(_) => GET_PUT_DELETE,
+            Self::ReplicationStatus(_) => GET_PUT,
+            Self::ReplicationStatuses
+            | Self::Explain
+            | Self::View(..)
+            | Self::Raw(_)
+            | Self::RevTree(_)
+            | Self::DumpChannel(_)
+            | Self::Oidc(_) => GET,
             Self::Config => GET_PUT_POST,
             Self::UserSessions(_) | Self::UserSession(..) => DELETE,
             Self::SessionOf(_) => &["GET", "HEAD", "DELETE"],
@@ -348,6 +367,10 @@ impl DatabaseRoute {
             | Self::Explain
             | Self::Compact
             | Self::Repair
+            | Self::Replications
+            | Self::Replication(_)
+            | Self::ReplicationStatuses
+            | Self::ReplicationStatus(_)
             | Self::Later
             | Self::PublicLater => false,
         }
@@ -393,6 +416,10 @@ impl DatabaseRoute {
             | Self::Roles
             | Self::Role(_)
             | Self::SessionOf(_)
+            | Self::Replications
+            | Self::Replication(_)
+            | Self::ReplicationStatuses
+            | Self::ReplicationStatus(_)
             | Self::Later => NONE,
         }
     }

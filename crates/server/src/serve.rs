@@ -65,12 +65,12 @@ async fn serve(config: Config, supervisor: Supervisor) -> Result<()> {
     sync_files.set().await?;
     let mut lines = Vec::new();
     let listeners = TaskTracker::new();
+    // Replications run whether or not anybody may ask for them here.
+    let couch = settings(&config, metrics.observe(&engine));
+    let couch = Couch::new(engine.clone(), couch, connections.tasks.clone(), draining.clone());
     if let Address::At(address) = config.couch {
         let listener = Listener::bind(address, tls, tidegate_couch::refusal).await?;
         lines.push(format!("couch    {}://{}", listener.scheme(), listener.address));
-        let observe = metrics.observe(&engine);
-        let settings = settings(&config, observe);
-        let couch = Couch::new(engine.clone(), settings, connections.tasks.clone(), draining.clone());
         let observer = Observer::new(metrics.clone());
         let answer = move |request| {
             let couch = couch.clone();

@@ -25,7 +25,7 @@ use peer::{Peer, Reach};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use supervisor::{Message, Supervisor};
-use tidegate_engine::{Caller, Replicator};
+use tidegate_engine::{Caller, Replicator, RunningReplication, TellReplications};
 use tidegate_replication::{Asked, Failure, Job, JobError, JobId, parse_job};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -91,8 +91,24 @@ pub(crate) fn start(couch: &Couch, inbox: Inbox) {
     let clock = Clock::starting(couch.engine().now());
     let shell = Shell { couch: couch.clone(), replicator, door: couch.replication().clone(), clock };
     let supervisor = Supervisor::new(shell.clone(), inbox.0);
+    couch.engine().set_replications(tell(couch.replication().clone()));
     drop(couch.tasks().spawn(supervisor.run()));
     drop(couch.tasks().spawn(watch::run(shell)));
+}
+
+/// Tells others in the server what becomes of documents' replications.
+fn tell(door: Replication) -> TellReplications {
+    let running = |job: supervisor::Shown| {
+        let (database, document) = job.key.document().map(|(db, id)| (db.clone(), id.to_owned()))?;
+        Some(RunningReplication { database, document, summary: job.summary, progress: job.progress })
+    };
+    Arc::new(move || {
+        let door = door.clone();
+        Box::pin(async move {
+            let jobs = door.ask(|reply| Message::List { reply }).await.unwrap_or_default();
+            jobs.into_iter().filter_map(running).collect()
+        })
+    })
 }
 
 impl Couch {

@@ -107,8 +107,11 @@ async fn handle(shell: &Shell, db: &Database, change: &Arc<Change>) -> Result<()
     Ok(())
 }
 
-/// Whether the document says that its replication came to an end.
+/// Whether the document says that its replication came to an end, or that somebody has stopped it.
 fn is_over(members: &Map<String, Value>) -> bool {
+    if members.get("stopped") == Some(&Value::Bool(true)) {
+        return true;
+    }
     let state = members.get("_replication_state").and_then(Value::as_str);
     matches!(state, Some("completed" | "failed"))
 }

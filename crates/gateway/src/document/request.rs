@@ -73,7 +73,12 @@ pub(super) fn options(cx: &Context, query: &Query<'_>) -> Result<Options, Error>
     }
     let from = query.get("revs_from").map(revs).transpose()?.unwrap_or_default();
     let history = is_true(query, "revs").then(|| HistoryWanted { limit: limit.unwrap_or(usize::MAX), from });
-    let version = if is_true(query, "show_cv") { Version::Told } else { Version::of(cx) };
+    let version = match query.get("show_cv") {
+        Some("true") => Version::Told,
+        // Who replicates with another server tells it nothing that isn't the document's.
+        Some("false") => Version::Untold,
+        Some(_) | None => Version::of(cx),
+    };
     Ok(Options { attachments, atts_since, history, version, expires_s: None })
 }
 

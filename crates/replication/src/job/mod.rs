@@ -54,9 +54,9 @@ pub enum Filter {
     DocIds(Arc<[String]>),
     /// Those that a Mango selector matches.
     Selector(Arc<Map<String, Value>>),
-    /// Those that a built-in filter lets pass, such as `_design` or `_view`.
+    /// Those that a built-in filter lets pass, such as `_design` or `_view`, or Sync Gateway's `sync_gateway/bychannel`.
     BuiltIn {
-        /// Its name, with the underscore.
+        /// Its name, with the underscore if it has one.
         name: String,
         /// Its parameters.
         query: Arc<Map<String, Value>>,

@@ -88,7 +88,7 @@ fn named_filter(name: &str, query: Arc<Members>) -> Result<Filter, JobError> {
             return Err(bad("Invalid `view` parameter."));
         }
     }
-    if name.starts_with('_') {
+    if name.starts_with('_') || name == BY_CHANNEL {
         return Ok(Filter::BuiltIn { name: name.to_owned(), query });
     }
     match name.split_once('/') {
@@ -140,6 +140,9 @@ fn tuning(members: &Members) -> Result<Tuning, JobError> {
         fetch: if use_bulk_get { Fetch::Bulk } else { Fetch::Single },
     })
 }
+
+/// The filter that Sync Gateway has, which is no function of a design document.
+const BY_CHANNEL: &str = "sync_gateway/bychannel";
 
 /// CouchDB takes any size; ours stay in bounds that a server can bear from one document.
 const SIZE_MAX: usize = 10_000;

@@ -63,9 +63,9 @@ impl Peer {
 
     /// How many changes the database has behind a place, if it tells. Source: `couch_replicator_api_wrap:get_pending_count`.
     pub(in crate::replicator) async fn pending(&self, since: &SourceSeq) -> Result<Option<u64>, Failure> {
-        let ask = Ask::get("_changes").query("since", since.to_since()).query("limit", "0");
+        let ask = Ask::get("_changes").query("since", since.to_since()).query("limit", "1");
         let PendingAnswer { pending, results } = self.json(ask).await?;
-        // Some servers take a limit of 0 for one of 1.
+        // Some servers take a limit of 0 for one of 1, and Sync Gateway for none.
         Ok(pending.map(|pending| pending.saturating_add(results.len() as u64)))
     }
 
