@@ -5,7 +5,7 @@ use crate::{
     document::{from_row, unseen_leaves},
     principals::Viewer,
     rules::{Purpose, Rules},
-    sight::{Shown, Sight, Stubs},
+    sight::{Existence, Shown, Sight, Stubs},
 };
 use std::sync::Arc;
 use tidegate_access::{Security, UserCtx};
@@ -47,6 +47,26 @@ pub struct DocumentList {
 pub struct PurgeList {
     reader: Reader,
     last: u64,
+}
+
+/// What becomes of a document that a list is asked for by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FoundRow {
+    /// It is there, deleted or not.
+    Seen(DocRow),
+    /// The caller may not see it, and may know that it is there.
+    Forbidden,
+    /// It isn't there, or may not be known to be.
+    Missing,
+}
+
+impl FoundRow {
+    fn seen(self) -> Option<DocRow> {
+        match self {
+            Self::Seen(row) => Some(row),
+            Self::Forbidden | Self::Missing => None,
+        }
+    }
 }
 
 impl Database {
@@ -266,14 +286,29 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn rows(&self, ids: &[DocId]) -> Result<(DatabaseInfo, Vec<Option<DocRow>>), Error> {
+        let (info, rows) = self.find_rows(ids).await?;
+        Ok((info, rows.into_iter().map(FoundRow::seen).collect()))
+    }
+
+    /// The same, telling what the caller may not see from what isn't there, if the caller may learn of it.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn find_rows(&self, ids: &[DocId]) -> Result<(DatabaseInfo, Vec<FoundRow>), Error> {
         self.check_listing()?;
         let Sight { reader, access } = self.sight().await?;
         let winners = reader.winners(ids).await?;
         let bodies: Vec<_> = winners.iter().map(|winner| winner.as_ref().and_then(|winner| winner.body)).collect();
         let info = reader.info().await?;
         let shown = Sight { reader, access }.shows_each(&bodies).await?;
-        let row = |((winner, shown), id): ((Option<Winner>, Option<Shown>), &DocId)| {
-            winner.filter(|_| shown == Some(Shown::Whole)).map(|winner| DocRow { id: id.clone(), winner })
+        let hidden = match self.existence() {
+            Existence::Told => FoundRow::Forbidden,
+            Existence::Hidden => FoundRow::Missing,
+        };
+        let row = |((winner, shown), id): ((Option<Winner>, Option<Shown>), &DocId)| match winner {
+            Some(winner) if shown == Some(Shown::Whole) => FoundRow::Seen(DocRow { id: id.clone(), winner }),
+            Some(_) => hidden.clone(),
+            None => FoundRow::Missing,
         };
         Ok((info, winners.into_iter().zip(shown).zip(ids).map(row).collect()))
     }

@@ -10,6 +10,7 @@ mod attachments;
 mod auth_design;
 mod caller;
 mod config;
+mod conflicts;
 mod database;
 mod designs;
 mod document;
@@ -51,7 +52,8 @@ pub use config::{
     BadValue, Compression, CorsRules, DefaultSecurity, Expected, Flag, Live, Persistence, Refusal, ReplicatorRules,
     Sections, UuidAlgorithm, ValidUser,
 };
-pub use database::{Database, DocumentList, PurgeList, RevsDiff};
+pub use conflicts::Conflicts;
+pub use database::{Database, DocumentList, FoundRow, PurgeList, RevsDiff};
 pub use document::{Availability, Detail, Document, History, OpenRev, OpenRevs, Which};
 pub use engine::{Engine, Identity, Layout, Options, Party};
 pub use error::{Absence, Error};

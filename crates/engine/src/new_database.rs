@@ -18,8 +18,30 @@ impl Engine {
     pub async fn prepare_database_in_channels(&self, caller: &Caller, name: &DbName) -> Result<NewDatabase, Error> {
         self.check_admin(caller)?;
         self.inner.check_room()?;
+        self.inner.store.check_free(name).await?;
         let settings = rules::settings_of(name, Layout::Whole)?.into_iter().chain(Documents::InChannels.setting());
         let unpublished = self.inner.store.prepare(name, self.inner.now_s(), settings.collect()).await?;
+        self.configured(caller, unpublished).await
+    }
+
+    /// Makes an empty database that is governed as this one is, to take its place.
+    ///
+    /// # Errors
+    /// [`Error::Access`] for all but administrators, the database is gone, or the storage failed.
+    pub async fn prepare_successor(&self, db: &Database) -> Result<NewDatabase, Error> {
+        db.check_admin()?;
+        let mut settings: Vec<_> =
+            db.store.has_channels().then(|| Documents::InChannels.setting()).into_iter().collect();
+        for name in rules::SETTINGS {
+            settings.push(db.store.setting(name).await?.map(|value| (name, value)));
+        }
+        let settings = settings.into_iter().flatten().collect();
+        let unpublished = self.inner.store.prepare(db.name(), self.inner.now_s(), settings).await?;
+        unpublished.database().set_revs_limit(db.info().await?.revs_limit).await?;
+        self.configured(&db.caller, unpublished).await
+    }
+
+    async fn configured(&self, caller: &Caller, unpublished: Unpublished) -> Result<NewDatabase, Error> {
         let store = unpublished.database().clone();
         let rules = self.inner.rules(&store).await?;
         let viewer = self.inner.viewer(&store, &rules, caller).await?;
@@ -37,6 +59,18 @@ impl Engine {
             self.inner.forget_rules(&database.store.uuid());
         }
         Ok(published?)
+    }
+
+    /// Puts a database into the place of the one of its name, which is deleted with all it holds.
+    ///
+    /// # Errors
+    /// [`Error::NoDatabase`] where there is none by now, or the storage failed.
+    pub async fn replace_database(&self, new: NewDatabase) -> Result<(), Error> {
+        let NewDatabase { unpublished, database } = new;
+        let old = self.inner.store.database(database.name()).await?.uuid();
+        self.inner.store.replace(unpublished).await?;
+        self.inner.forget_rules(&old);
+        Ok(())
     }
 
     /// Lets go of a database that is not to be.

@@ -4,8 +4,8 @@ use crate::{Database, Error};
 use bytes::Bytes;
 
 /// The settings.
-const OPTIONS: &str = "options";
-const SERVICE: &str = "service";
+pub(crate) const OPTIONS: &str = "options";
+pub(crate) const SERVICE: &str = "service";
 const OFFLINE: &[u8] = b"offline";
 
 /// Whether a database is in use.

@@ -1,9 +1,9 @@
 //! What governs a database: who may use it, how its documents may be named, and what they must be like.
 
 use crate::{
-    Error, Layout, Service,
+    Conflicts, Error, Layout, Service,
     config::{DefaultSecurity, Live},
-    partition, principals,
+    conflicts, options, partition, principals,
     sight::Existence,
     sync, tombstones,
     validators::{self, Validator},
@@ -21,6 +21,19 @@ const PARTITIONED: &[u8] = b"partitioned";
 const EXISTENCE: &str = "existence";
 const HIDDEN: &[u8] = b"hidden";
 
+/// All settings that govern a database, but for whether its documents are in channels.
+pub(crate) const SETTINGS: [&str; 9] = [
+    SECURITY,
+    LAYOUT,
+    EXISTENCE,
+    conflicts::CONFLICTS,
+    options::OPTIONS,
+    options::SERVICE,
+    principals::LOGINS,
+    sync::SYNC,
+    tombstones::LIFETIME,
+];
+
 /// What governs a database, as it was at one version of it.
 pub(crate) struct Rules {
     version: u64,
@@ -34,6 +47,8 @@ pub(crate) struct Rules {
     pub(crate) sync: Option<Program>,
     /// Whether users may learn of documents that they may not see.
     pub(crate) existence: Existence,
+    /// Whether documents may have conflicts.
+    pub(crate) conflicts: Conflicts,
     /// Whether it is in use.
     pub(crate) service: Service,
     /// After how long tombstones are forgotten, in seconds, if they are.
@@ -91,7 +106,7 @@ impl Rules {
             Some(object) => LoginRules::parse(&object)?,
             None => LoginRules::default(),
         };
-        let service = Service::load(store).await?;
+        let (conflicts, service) = (Conflicts::load(store).await?, Service::load(store).await?);
         let validators = validators::load(store).await?;
         let sync = if store.has_channels() { Some(sync::load(store).await?) } else { None };
         let existence = match store.setting(EXISTENCE).await? {
@@ -108,6 +123,7 @@ impl Rules {
             logins,
             sync,
             existence,
+            conflicts,
             service,
             tombstone_lifetime_s,
             validators,

@@ -15,7 +15,7 @@ use tidegate_store::{Assigned, Assignment, DocRow, Edit, Grant, Granted, Reader}
 use tidegate_types::{DocId, DocKind, Principal};
 
 /// The setting that holds the function's text.
-const SYNC: &str = "sync";
+pub(crate) const SYNC: &str = "sync";
 /// What stands for the function that nobody set.
 const DEFAULT: &str = "default";
 

@@ -140,7 +140,7 @@ impl Ancestry {
                 let path = path.into_iter().map(|node| node.rev.clone()).collect();
                 Ok(Some(Self { path, old: parent.clone() }))
             }
-            History::Replicated(path) => {
+            History::Replicated(path) | History::Linear(path) => {
                 let Some((_, ancestors)) = path.split_first().filter(|(rev, _)| tree.get(rev).is_none()) else {
                     return Ok(None);
                 };
@@ -183,7 +183,7 @@ pub(crate) fn text_of_new(edit: &Edit, path: &[Rev]) -> Bytes {
     let mut out = head(&edit.id, path, edit.deleted);
     let generation = match &edit.history {
         History::Edit { parent, .. } => parent.as_ref().map_or(0, Rev::generation).saturating_add(1),
-        History::Replicated(_) => path.first().map_or(1, Rev::generation),
+        History::Replicated(_) | History::Linear(_) => path.first().map_or(1, Rev::generation),
     };
     let stubs = edit.attachments.iter().map(|attachment| Stub::of_new(attachment, generation));
     finish(&mut out, stubs, &edit.members);

@@ -161,6 +161,7 @@ impl Database {
         let has_stubs = attachments.iter().any(|attachment| matches!(attachment.content, AttachmentContent::Stub));
         let known = if has_stubs { self.known_attachments(&id, &placement).await? } else { Vec::new() };
         let is_edit = matches!(placement, History::Edit { .. });
+        let placement = self.rules.conflicts.placed(placement);
         let resolve = |attachment: AttachmentWrite| match attachment.content {
             AttachmentContent::Staged(ref staged) => Ok(new_attachment(&attachment, staged)),
             AttachmentContent::Stub => known
@@ -183,7 +184,7 @@ impl Database {
                 readable(&sight, &state.tree, std::slice::from_ref(parent)).await
             }
             History::Edit { parent: None, .. } => Ok(Vec::new()),
-            History::Replicated(path) => readable(&sight, &state.tree, path).await,
+            History::Replicated(path) | History::Linear(path) => readable(&sight, &state.tree, path).await,
         }
     }
 }

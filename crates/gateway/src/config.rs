@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use serde_json::{Map, Value};
 use std::time::Duration;
 use tidegate_engine::{
-    Database, Existence, Service, WriteMode,
+    Conflicts, Database, Existence, Service, WriteMode,
     principal::{Body as PrincipalBody, Error as PrincipalError},
 };
 use tidegate_http::{
@@ -107,7 +107,7 @@ const LOGIN_KEYS: &[&str] = &[
 ];
 
 /// Keys that are on or off, and that mean something here.
-const FLAGS: &[&str] = &["disable_public_all_docs", "hide_existence", "offline"];
+const FLAGS: &[&str] = &["allow_conflicts", "disable_public_all_docs", "hide_existence", "offline"];
 
 /// What stands for a secret.
 const REDACTED: &str = "xxxxx";
@@ -214,6 +214,10 @@ async fn apply(db: &Database, config: &Map<String, Value>, left: Left) -> Result
         let hides = config.get("hide_existence").and_then(Value::as_bool).unwrap_or_default();
         db.set_existence(if hides { Existence::Hidden } else { Existence::Told }).await?;
     }
+    if is_touched("allow_conflicts") {
+        let are_allowed = config.get("allow_conflicts").and_then(Value::as_bool).unwrap_or(true);
+        db.set_conflicts(if are_allowed { Conflicts::Kept } else { Conflicts::Refused }).await?;
+    }
     if is_touched("tombstone_lifetime_days") {
         let days = config.get("tombstone_lifetime_days").filter(|days| !days.is_null());
         let days = days.map(|days| days.as_u64().ok_or_else(|| wrong("tombstone_lifetime_days", "a number of days")));
@@ -253,6 +257,13 @@ async fn apply_principals(db: &Database, config: &Map<String, Value>) -> Result<
         db.put_user(&PrincipalName::guest(), &body_of(guest)?, WriteMode::Replace).await?;
     }
     Ok(())
+}
+
+/// Writes the roles and the guest that the configuration names. Of users it doesn't know the passwords.
+pub(crate) async fn put_principals_of(db: &Database) -> Result<(), Error> {
+    let mut config = load(db).await?;
+    config.remove("users");
+    apply_principals(db, &config).await
 }
 
 fn name_of(name: &str) -> Result<PrincipalName, Error> {

@@ -104,6 +104,7 @@ async fn answer_upkeep(cx: &Context, db: &Database, route: (&DatabaseRoute, &str
         (R::DryRun, _) => Box::pin(trial::dry_run(cx, db, body)).await,
         (R::Explain, _) => Box::pin(explain::get(cx, db)).await,
         (R::Compact, _) => Box::pin(upkeep::compact(cx, db)).await,
+        (R::Flush, _) => Box::pin(upkeep::flush(cx, db)).await,
         (R::Repair, _) => upkeep::repair(),
         (R::Replications, "POST") => Box::pin(replications::put(cx, db, None, body)).await,
         (R::Replications, _) => Box::pin(replications::list(cx, db)).await,

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use std::{collections::VecDeque, ops::Bound};
 use tidegate_documents::{Error as DocumentsError, Pieces, RowSource, respond_rows};
-use tidegate_engine::{Database, Detail, DocRange, DocRow, Document, DocumentList, Order, Which};
+use tidegate_engine::{Database, Detail, DocRange, DocRow, Document, DocumentList, FoundRow, Order, Which};
 use tidegate_json::write_string;
 use tidegate_types::{Channel, DocId, DocKind, Seq};
 
@@ -53,7 +53,7 @@ struct Rows {
 
 enum Source {
     List(Box<DocumentList>),
-    Keys(VecDeque<(String, Option<DocRow>)>),
+    Keys(VecDeque<(String, FoundRow)>),
     Ended,
 }
 
@@ -76,9 +76,10 @@ async fn answer(cx: &Context, db: &Database, body: Value) -> Answer {
         Some(keys) => {
             let ids: Vec<Option<DocId>> = keys.iter().map(|key| key.parse().ok().filter(is_listed)).collect();
             let known: Vec<DocId> = ids.iter().flatten().cloned().collect();
-            let (info, found) = db.rows(&known).await?;
+            let (info, found) = db.find_rows(&known).await?;
             let mut found = found.into_iter();
-            let rows = keys.iter().zip(ids).map(|(key, id)| (key.clone(), id.and_then(|_| found.next().flatten())));
+            let mut row_of = |id: Option<DocId>| id.and_then(|_| found.next()).unwrap_or(FoundRow::Missing);
+            let rows = keys.iter().zip(ids).map(|(key, id)| (key.clone(), row_of(id)));
             (Source::Keys(rows.collect()), info.update_seq)
         }
         None => {
@@ -179,9 +180,12 @@ impl RowSource for Rows {
                     self.end(out);
                     return Ok(false);
                 };
-                match row.filter(|row| !row.winner.deleted) {
-                    Some(row) => self.row(&row, out).await?,
-                    None => self.missing(&key, out),
+                match row {
+                    FoundRow::Seen(row) if !row.winner.deleted => self.row(&row, out).await?,
+                    FoundRow::Seen(_) | FoundRow::Missing => self.refused(&key, &Error::not_found("missing"), out),
+                    FoundRow::Forbidden => {
+                        self.refused(&key, &Error::new(StatusCode::FORBIDDEN, "forbidden"), out);
+                    }
                 }
             }
             Source::Ended => {
@@ -252,12 +256,13 @@ impl Rows {
         }
     }
 
-    fn missing(&mut self, key: &str, out: &mut Pieces) {
+    fn refused(&mut self, key: &str, error: &Error, out: &mut Pieces) {
         self.separate(out);
         let text = out.text();
         text.extend_from_slice(b"{\"key\":");
         write_string(text, key);
-        text.extend_from_slice(b",\"error\":\"not_found\",\"status\":404}\n");
+        let (word, status) = (error.row_word(), error.status.as_u16());
+        text.extend_from_slice(format!(",\"error\":\"{word}\",\"status\":{status}}}\n").as_bytes());
     }
 
     fn separate(&mut self, out: &mut Pieces) {

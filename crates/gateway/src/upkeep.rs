@@ -1,6 +1,7 @@
 //! Looking after a database: in and out of use, and its files. Source: `spec/gateway.md` 2.2.
 
 use crate::{
+    config,
     context::{Answer, Context, json_value},
     error::Error,
 };
@@ -80,6 +81,23 @@ pub(crate) async fn compact(cx: &Context, db: &Database) -> Answer {
     let status = if db.info().await?.compacting { "running" } else { "completed" };
     let body = json!({ "status": status, "start_time": "", "last_error": "", "docs_purged": purged.to_string() });
     Ok(json_value(StatusCode::OK, &body))
+}
+
+/// Lets go of everything in the database: documents, users, sessions. Its configuration stays.
+pub(crate) async fn flush(cx: &Context, db: &Database) -> Answer {
+    let (engine, db) = (cx.engine.clone(), db.clone());
+    let flushed = async move {
+        let new = engine.prepare_successor(&db).await?;
+        match config::put_principals_of(new.database()).await {
+            Ok(()) => Ok(engine.replace_database(new).await?),
+            Err(error) => {
+                engine.discard_database(new);
+                Err(error)
+            }
+        }
+    };
+    to_its_end(&cx.tasks, flushed).await?;
+    Ok(json_value(StatusCode::OK, &json!({})))
 }
 
 /// There is nothing to repair that isn't found by `tidegate doctor`.

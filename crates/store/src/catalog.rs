@@ -179,13 +179,22 @@ impl Catalog {
     ) -> Result<Database, Error> {
         let _changing = self.changing.lock().await;
         let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
-        let (number, meta) = begin(&mut transaction, name, (created_s, settings)).await?;
+        check_free(&transaction, name).await?;
+        let (number, meta) = begin(&mut transaction, created_s, settings).await?;
         transaction.put(keys::catalog(name), encode_number(number));
         transaction.commit().await?;
         let documents = Documents::load(&self.kv.snapshot()?, Keys::new(number)).await?;
         let database = self.handle(name, number, (&meta, documents));
         self.enlist(&database);
         Ok(database)
+    }
+
+    /// Checks that no database has this name.
+    pub(crate) async fn check_free(&self, name: &DbName) -> Result<(), Error> {
+        match self.kv.snapshot()?.get(&keys::catalog(name)).await? {
+            Some(_) => Err(Error::DatabaseExists(name.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Makes a database that isn't in the catalogue: it lies among what is to be cleared after a crash.
@@ -197,7 +206,7 @@ impl Catalog {
     ) -> Result<Database, Error> {
         let _changing = self.changing.lock().await;
         let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
-        let (number, meta) = begin(&mut transaction, name, (created_s, settings)).await?;
+        let (number, meta) = begin(&mut transaction, created_s, settings).await?;
         transaction.put(keys::trash(number), Vec::new());
         transaction.commit().await?;
         let documents = Documents::load(&self.kv.snapshot()?, Keys::new(number)).await?;
@@ -217,6 +226,19 @@ impl Catalog {
         Ok(())
     }
 
+    /// Puts a database that was prepared into the place of the one of its name.
+    pub(crate) async fn replace(&self, successor: &Database) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        let (name, number) = (successor.name(), successor.0.number);
+        let database = self.database(name).await?;
+        let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
+        transaction.put(keys::catalog(name), encode_number(number));
+        transaction.delete(keys::trash(number));
+        self.dispose(&database, transaction).await?;
+        self.enlist(successor);
+        Ok(())
+    }
+
     /// Clears a database that was prepared and never published.
     pub(crate) fn abandon(&self, database: &Database) {
         database.0.publish_deletion();
@@ -233,9 +255,14 @@ impl Catalog {
     async fn delete(&self, name: &DbName) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
         let database = self.database(name).await?;
-        let number = database.0.number;
         let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
         transaction.delete(keys::catalog(name));
+        self.dispose(&database, transaction).await
+    }
+
+    /// Commits what takes a database out of the catalogue, and has it cleared.
+    async fn dispose(&self, database: &Database, mut transaction: Transaction) -> Result<(), Error> {
+        let (name, number) = (database.name(), database.0.number);
         transaction.put(keys::trash(number), Vec::new());
         // From here on no group and no part of an upload begins; those that have begun are waited for, so nothing is
         // written behind the clearing.
@@ -313,13 +340,12 @@ async fn check_free(transaction: &Transaction, name: &DbName) -> Result<(), Erro
     }
 }
 
-/// Writes what a new database of this name begins with; its number and counters.
+/// Writes what a new database begins with; its number and counters.
 async fn begin(
     transaction: &mut Transaction,
-    name: &DbName,
-    (created_s, settings): (u64, Vec<(&'static str, Bytes)>),
+    created_s: u64,
+    settings: Vec<(&'static str, Bytes)>,
 ) -> Result<(u32, Meta), Error> {
-    check_free(transaction, name).await?;
     let number = match transaction.get(&keys::next_number()).await? {
         Some(bytes) => decode_number(&bytes)?,
         None => 1,

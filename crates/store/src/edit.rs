@@ -42,6 +42,9 @@ pub enum History {
     /// A revision that another replica made: never refused. Newest first, each one generation older than the one
     /// before it, and not empty; what isn't such a path is refused, as it would spoil the document.
     Replicated(Vec<Rev>),
+    /// The same where documents may have no conflicts: refused unless it follows the winner, ends another live leaf, or
+    /// begins a document that is deleted anew. Source: Sync Gateway, `allow_conflicts: false`.
+    Linear(Vec<Rev>),
 }
 
 /// An attachment of a revision to be written.
@@ -124,7 +127,7 @@ fn propose(keys: Keys, edit: Edit) -> Proposal<Written> {
     // Most edits stand on the parent they name, so the hash is taken here, beside the committer, not in it.
     let foreseen = match &edit.history {
         History::Edit { parent, canonical } => Some((parent.clone(), revision_id(parent.as_ref(), canonical, &edit))),
-        History::Replicated(_) => None,
+        History::Replicated(_) | History::Linear(_) => None,
     };
     let inline: usize = edit.attachments.iter().filter_map(|a| a.content.as_ref()).map(Staged::inline_bytes).sum();
     let bytes = edit.members.len() + inline;
@@ -194,7 +197,8 @@ pub(crate) fn load(keys: Keys, id: &DocId, draft: &Draft<'_>) -> Result<Option<D
 fn path_of(tree: &Tree, edit: &Edit, foreseen: Option<&(Option<Rev>, Rev)>) -> Result<Vec<Rev>, Stop> {
     match &edit.history {
         History::Replicated(path) if is_path(path) => Ok(path.clone()),
-        History::Replicated(_) => Err(Error::Conflict.into()),
+        History::Linear(path) if is_path(path) && is_linear(tree, path, edit.deleted) => Ok(path.clone()),
+        History::Replicated(_) | History::Linear(_) => Err(Error::Conflict.into()),
         History::Edit { parent, canonical } => {
             let parent =
                 tree.edit_parent(parent.as_ref()).map_err(|_invalid| Error::Conflict)?.map(|node| node.rev.clone());
@@ -204,6 +208,18 @@ fn path_of(tree: &Tree, edit: &Edit, foreseen: Option<&(Option<Rev>, Rev)>) -> R
             };
             Ok([Some(rev), parent].into_iter().flatten().collect())
         }
+    }
+}
+
+/// Whether this revision, with its ancestors, leaves the document with no more live leaves than it has.
+fn is_linear(tree: &Tree, path: &[Rev], deleted: bool) -> bool {
+    let Some(winner) = tree.winner() else { return true };
+    let parent = path.iter().find(|rev| tree.get(rev).is_some());
+    match parent {
+        None => winner.deleted,
+        // It is there, or follows what a plain read returns.
+        Some(parent) if path.first() == Some(parent) || winner.rev == *parent => true,
+        Some(parent) => deleted && tree.is_leaf(parent) && tree.get(parent).is_some_and(|node| !node.deleted),
     }
 }
 
@@ -410,5 +426,35 @@ mod tests {
         check_path("2-b 2-a", false);
         check_path("1-a 2-b", false);
         check_path("1-a 18446744073709551615-b", false);
+    }
+
+    #[test]
+    fn a_document_without_conflicts_gets_none() {
+        let rev = |text: &str| text.parse::<Rev>().unwrap();
+        // Revisions and their ancestors, newest first; `x` behind one deletes.
+        let check = |there: &[&str], new: &str, expected: bool| {
+            let path = |text: &str| text.split('<').map(|text| rev(text.trim_end_matches('x'))).collect::<Vec<_>>();
+            let deletes = |text: &str| text.split('<').next().is_some_and(|first| first.ends_with('x'));
+            let mut tree = Tree::default();
+            for text in there {
+                tree.merge(&path(text), deletes(text), Seq::new(1));
+            }
+            assert_eq!(is_linear(&tree, &path(new), deletes(new)), expected, "{there:?} {new}");
+        };
+        check(&[], "1-a", true);
+        check(&["1-a"], "1-a", true);
+        check(&["1-a"], "2-b<1-a", true);
+        check(&["1-a"], "3-c<2-b<1-a", true);
+        check(&["1-a"], "1-b", false);
+        check(&["2-b<1-a"], "2-c<1-a", false);
+        check(&["2-b<1-a"], "2-cx<1-a", false);
+        check(&["2-bx<1-a"], "1-c", true);
+        check(&["2-bx<1-a"], "3-c<2-bx<1-a", true);
+        check(&["2-bx<1-a"], "2-c<1-a", false);
+        // There since before: one may be ended, and the winner goes on.
+        check(&["1-a", "1-b"], "2-cx<1-a", true);
+        check(&["1-a", "1-b"], "2-c<1-a", false);
+        check(&["1-a", "1-b"], "2-c<1-b", true);
+        check(&["2-bx<1-a"], "2-b<1-a", true);
     }
 }

@@ -15,10 +15,10 @@ pub struct Unpublished {
 
 impl Store {
     /// Makes a database with these settings that is to be found by its name when it is published. `created_s` is the time
-    /// in seconds since 1970.
+    /// in seconds since 1970. Another one may have the name until then.
     ///
     /// # Errors
-    /// [`Error::DatabaseExists`], or the storage failed.
+    /// The storage failed.
     pub async fn prepare(
         &self,
         name: &DbName,
@@ -33,6 +33,28 @@ impl Store {
         .await
     }
 
+    /// Checks that no database has this name.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseExists`], or the storage failed.
+    pub async fn check_free(&self, name: &DbName) -> Result<(), Error> {
+        self.catalog.check_free(name).await
+    }
+
+    /// Puts a database into the place of the one of its name, which is deleted with all it holds, in one commit. If the
+    /// caller goes away, it is done all the same.
+    ///
+    /// # Errors
+    /// [`Error::NoDatabase`] where there is none by now, or the storage failed.
+    pub async fn replace(&self, mut unpublished: Unpublished) -> Result<(), Error> {
+        self.complete(async move {
+            unpublished.catalog.replace(&unpublished.database).await?;
+            unpublished.keep();
+            Ok(())
+        })
+        .await
+    }
+
     /// Gives a database its name. If the caller goes away, it has it all the same.
     ///
     /// # Errors
@@ -40,7 +62,7 @@ impl Store {
     pub async fn publish(&self, mut unpublished: Unpublished) -> Result<Database, Error> {
         self.complete(async move {
             unpublished.catalog.publish(&unpublished.database).await?;
-            unpublished.is_published = true;
+            unpublished.keep();
             Ok(unpublished.database.clone())
         })
         .await
@@ -51,6 +73,11 @@ impl Unpublished {
     /// The database, for those who make it ready.
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// It is in the catalogue.
+    fn keep(&mut self) {
+        self.is_published = true;
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// The setting that holds the lifetime in seconds.
-const LIFETIME: &str = "tombstone_lifetime_s";
+pub(crate) const LIFETIME: &str = "tombstone_lifetime_s";
 /// Where nobody set one. Source: Couchbase's metadata purge interval.
 const LIFETIME_DEFAULT_S: u64 = 3 * 86_400;
 /// Between two looks at the databases in use.

@@ -16,7 +16,7 @@ use crate::{
 use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use tidegate_documents::{Error as DocumentsError, Pieces, RowSource, parse_revs, respond_rows};
-use tidegate_engine::{Absence, Database, Which};
+use tidegate_engine::{Absence, Database, Shown, Which};
 use tidegate_http::negotiate::{Accept, Via};
 use tidegate_json::{Limits, Members, read_string, write_string};
 use tidegate_types::{DocId, Rev};
@@ -40,6 +40,8 @@ struct Rows {
     db: Database,
     entries: std::vec::IntoIter<Entry>,
     options: Options,
+    /// Whether documents tell when they expire.
+    shows_expiry: bool,
     shape: Shape,
 }
 
@@ -61,7 +63,8 @@ pub(crate) async fn post(cx: &Context, db: &Database, body: Incoming) -> Answer 
     if let Shape::Json { .. } = shape {
         begun.text().extend_from_slice(b"{\"results\":[");
     }
-    let rows = Rows { db: db.clone(), entries: entries.into_iter(), options, shape };
+    let shows_expiry = request::is_true(&query, "show_exp");
+    let rows = Rows { db: db.clone(), entries: entries.into_iter(), options, shows_expiry, shape };
     Ok(respond_rows(rows, &cx.delivery(), begun, content_type).await?)
 }
 
@@ -182,6 +185,12 @@ impl Rows {
             Some(which) => self.db.get(&ask.id, &which, options.detail()).await,
             None => Err(missing),
         };
+        if let Ok(document) = &document
+            && self.shows_expiry
+            && document.shown == Shown::Whole
+        {
+            options.expires_s = self.db.expires_s(&ask.id).await?;
+        }
         match document {
             Ok(document) => match &mut self.shape {
                 Shape::Parts(parts) => parts.document(&self.db, &document, &options, out),

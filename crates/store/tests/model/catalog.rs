@@ -222,9 +222,27 @@ async fn a_database_that_is_never_published_is_cleared() {
     let handle = late.database().clone();
     store.publish(new).await.unwrap();
     assert!(matches!(store.publish(late).await.err(), Some(Error::DatabaseExists(_))));
-    assert!(matches!(store.prepare(&name("db"), 0, Vec::new()).await.err(), Some(Error::DatabaseExists(_))));
+    assert!(matches!(store.check_free(&name("db")).await.err(), Some(Error::DatabaseExists(_))));
     assert!(handle.reader().is_err());
     drop(store.prepare(&name("other"), 0, Vec::new()).await.unwrap());
     until_cleared(store.storage(), 1).await;
     assert_eq!((store.count(), store.names().await.unwrap()), (1, vec![name("db")]));
+}
+
+#[tokio::test]
+async fn a_database_takes_the_place_of_another_in_one_step() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let old = store.create(&name("db"), 0).await.unwrap();
+    write(&old, edit("d", None, "")).await.unwrap();
+    let new = store.prepare(&name("db"), 0, vec![("kind", "a".into())]).await.unwrap();
+    assert_eq!(store.database(&name("db")).await.unwrap().uuid(), old.uuid());
+    store.replace(new).await.unwrap();
+    assert!(old.reader().is_err());
+    assert_eq!(store.count(), 1);
+    let db = store.database(&name("db")).await.unwrap();
+    assert_eq!((db.setting("kind").await.unwrap().unwrap(), db.update_seq()), ("a".into(), Seq::ZERO));
+    until_cleared(store.storage(), 1).await;
+    let new = store.prepare(&name("none"), 0, Vec::new()).await.unwrap();
+    assert!(matches!(store.replace(new).await, Err(Error::NoDatabase(_))));
 }
