@@ -184,6 +184,8 @@ fn body_of(edit: &Edit, generation: u64, seq: Seq) -> Body {
 fn path_of(tree: &Tree, edit: &Edit) -> Option<Vec<Rev>> {
     let (named, canonical) = match &edit.history {
         History::Replicated(path) => return Some(path.clone()),
+        // The random histories have none of these.
+        History::Linear(_) => return None,
         History::Edit { parent, canonical } => (parent, canonical),
     };
     let parent = match (tree.winner(), named) {
