@@ -220,6 +220,11 @@ impl Engine {
         }
     }
 
+    /// Whether everybody administers the server, those without a name as well.
+    pub fn is_open(&self) -> bool {
+        self.is_party(&self.inner.config.live().auth)
+    }
+
     fn is_party(&self, auth: &Auth) -> bool {
         self.inner.party == Party::Open && auth.admins.is_empty()
     }

@@ -124,7 +124,7 @@ fn a_user_of_the_other_side_replicates_its_channels() {
     let wrong = json!({ "direction": "pull", "remote_username": "al", "remote_password": "wrong" });
     pair.replicate_with("wrong", &public, &wrong);
     let status = pair.until_status("wrong", "reconnecting");
-    assert!(status["error_message"].as_str().unwrap().contains("nvalid login"), "{status}");
+    assert!(status["error_message"].as_str().unwrap().contains("unauthorized"), "{status}");
 }
 
 #[test]

@@ -83,10 +83,11 @@ impl Config {
         }
         let mut members = old.map(|old| old.0.clone()).unwrap_or_default();
         for (key, value) in new {
-            match value {
-                Value::Null => drop(members.remove(&key)),
-                value if value == REDACTED && members.contains_key(&key) => {}
-                value => drop(members.insert(key, value)),
+            let is_as_told = value == REDACTED && members.contains_key(&key);
+            if value.is_null() {
+                members.remove(&key);
+            } else if !is_as_told {
+                members.insert(key, value);
             }
         }
         if let Some((remote, old)) = text(&members, "remote")?.zip(old)
