@@ -40,13 +40,18 @@ impl Pages {
         if let Some((_, cors)) = known.filter(|(of, _)| Arc::ptr_eq(of, live)) {
             return cors;
         }
-        let cors = live.cors.as_ref().map(|rules| Arc::new(Cors::new(self.rules.options(rules))));
+        let cors = live.cors.as_ref().map(|rules| Arc::new(self.rules.cors(rules)));
         *self.made.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(live), cors.clone()));
         cors
     }
 }
 
 impl PageRules {
+    /// The rules that a configuration asks for, ready to be applied.
+    pub fn cors(&self, rules: &CorsRules) -> Cors {
+        Cors::new(self.options(rules))
+    }
+
     /// The rules that the configuration asks for, with the dialect's methods and headers where it names none.
     fn options(&self, rules: &CorsRules) -> CorsOptions {
         let own = || self.methods.iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok()).collect();

@@ -9,6 +9,7 @@ mod administrator;
 mod attachments;
 mod auth_design;
 mod caller;
+mod channel_history;
 mod config;
 mod conflicts;
 mod database;
@@ -48,6 +49,7 @@ mod write;
 pub use administrator::Administrator;
 pub use attachments::{AttachmentReader, AttachmentUpload, StagedAttachment};
 pub use caller::Caller;
+pub use channel_history::{ChannelHistory, spans};
 pub use config::{
     BadValue, Compression, CorsRules, DefaultSecurity, Expected, Flag, Live, Persistence, Refusal, ReplicatorRules,
     Sections, UuidAlgorithm, ValidUser,

@@ -1,7 +1,8 @@
 //! What a dialect keeps of a database's configuration, and whether the database is in use.
 
-use crate::{Database, Error};
+use crate::{Database, Engine, Error};
 use bytes::Bytes;
+use tidegate_types::DbName;
 
 /// The settings.
 pub(crate) const OPTIONS: &str = "options";
@@ -22,6 +23,21 @@ impl Service {
     pub(crate) async fn load(store: &tidegate_store::Database) -> Result<Self, Error> {
         let text = store.setting(SERVICE).await?;
         Ok(if text.is_some_and(|text| text == OFFLINE) { Self::Offline } else { Self::Online })
+    }
+}
+
+impl Engine {
+    /// What the object that is kept with a database says under `cors`, as JSON; `None` if nothing. Told to everybody: web
+    /// pages ask before they say who they are.
+    ///
+    /// # Errors
+    /// [`Error::NoDatabase`], or the storage failed.
+    pub async fn cors_of(&self, name: &DbName) -> Result<Option<Bytes>, Error> {
+        let store = self.inner.store.database(name).await?;
+        let Some(object) = store.setting(OPTIONS).await? else { return Ok(None) };
+        let object: serde_json::Value = serde_json::from_slice(&object).map_err(Error::Config)?;
+        let rules = object.get("cors").filter(|rules| !rules.is_null());
+        Ok(rules.map(|rules| rules.to_string().into()))
     }
 }
 

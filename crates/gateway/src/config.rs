@@ -2,6 +2,7 @@
 
 use crate::{
     context::{Answer, Context, json_value},
+    cors,
     error::Error,
 };
 use bytes::Bytes;
@@ -127,7 +128,10 @@ pub(crate) fn parse(text: &[u8]) -> Result<Map<String, Value>, Error> {
     let config: Map<String, Value> = serde_json::from_slice(text)?;
     match config.keys().find(|key| !KEYS.contains(&key.as_str())) {
         Some(key) => Err(Error::bad_request(format!("JSON Unknown Field: json: unknown field \"{key}\""))),
-        None => check_flags(config),
+        None => {
+            config.get("cors").map_or(Ok(()), cors::check)?;
+            check_flags(config)
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a route to its handler.
 
 use crate::{
-    changes, config,
+    changes, channels, config,
     context::{Answer, Context},
     database, design, document,
     error::Error,
@@ -106,6 +106,16 @@ async fn answer_upkeep(cx: &Context, db: &Database, route: (&DatabaseRoute, &str
         (R::Compact, _) => Box::pin(upkeep::compact(cx, db)).await,
         (R::Flush, _) => Box::pin(upkeep::flush(cx, db)).await,
         (R::Repair, _) => upkeep::repair(),
+        _ => answer_replications(cx, db, route, body).await,
+    }
+}
+
+/// Replications with other servers, and what was the case with channels, on the admin port.
+async fn answer_replications(cx: &Context, db: &Database, route: (&DatabaseRoute, &str), body: Incoming) -> Answer {
+    use DatabaseRoute as R;
+    match route {
+        (R::UserChannels(name), _) => Box::pin(channels::of_user(db, name)).await,
+        (R::DocumentChannels(id), _) => Box::pin(channels::of_document(db, id)).await,
         (R::Replications, "POST") => Box::pin(replications::put(cx, db, None, body)).await,
         (R::Replications, _) => Box::pin(replications::list(cx, db)).await,
         (R::Replication(id), "PUT") => Box::pin(replications::put(cx, db, Some(id), body)).await,
@@ -126,6 +136,9 @@ async fn answer_principals(cx: &Context, db: &Database, route: (&DatabaseRoute, 
         (R::Users, _) => Box::pin(principals::list_users(cx, db)).await,
         (R::User(name), "PUT") => Box::pin(principals::put_user(cx, db, name, body)).await,
         (R::User(name), "DELETE") => Box::pin(principals::delete_user(db, name)).await,
+        (R::User(name), _) if cx.query()?.get("doc_id").is_some() => {
+            Box::pin(channels::of_user_and_documents(cx, db, name)).await
+        }
         (R::User(name), _) => Box::pin(principals::get_user(cx, db, name)).await,
         (R::Roles, "POST") => Box::pin(principals::create_role(cx, db, body)).await,
         (R::Roles, _) => Box::pin(principals::list_roles(cx, db)).await,

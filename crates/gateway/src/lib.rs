@@ -5,8 +5,10 @@
 //! does. Texts and statuses follow `spec/gateway.md`; a [`Profile`] is how they looked in one of its versions.
 
 mod changes;
+mod channels;
 mod config;
 mod context;
+mod cors;
 mod database;
 mod design;
 mod document;

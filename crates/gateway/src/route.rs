@@ -89,6 +89,9 @@ pub(crate) enum DatabaseRoute {
     Role(String),
     /// A session by its id.
     SessionOf(String),
+    /// Which channels a user has had, or a document has been in.
+    UserChannels(String),
+    DocumentChannels(DocId),
     /// Replications with other servers, and what they are doing.
     Replications,
     Replication(String),
@@ -132,6 +135,7 @@ pub(crate) fn parse(path: &str) -> Result<Parsed, Error> {
     let (route, has_slash) = match rest {
         [] => (DatabaseRoute::Database, true),
         [name, rest @ ..] if name.starts_with('_') => special_route(name, rest, &segments)?,
+        [id, "_all_channels"] => (DatabaseRoute::DocumentChannels(doc_id(id)?), false),
         [id, ..] => (document_route(id, &segments)?, false),
     };
     let is_attachment = matches!(route, DatabaseRoute::Attachment(..));
@@ -188,10 +192,12 @@ fn special_route(name: &str, rest: &[&str], segments: &Segments<'_>) -> Result<(
         ("_session", [id]) => R::SessionOf((*id).to_owned()),
         ("_replication", [id]) => R::Replication((*id).to_owned()),
         ("_replicationStatus", [id]) => R::ReplicationStatus((*id).to_owned()),
+        ("_user", [name, "_all_channels" | "_access_history"]) => R::UserChannels((*name).to_owned()),
+        ("_channel_history", [id]) => R::DocumentChannels(doc_id(id)?),
         ("_user" | "_role", [_, "_access_history", ..])
         | ("_config", ["audit" | "functions", ..])
         | ("_view" | "_dump" | "_channel_history", _) => R::Later,
-        ("_function", _) => R::PublicLater,
+        ("_function" | "_oidc_testing", _) => R::PublicLater,
         _ => return Err(Error::unknown_url()),
     };
     Ok((route, false))
@@ -227,7 +233,7 @@ fn plain_special(name: &str) -> Option<DatabaseRoute> {
         "_blipsync" | "_facebook" | "_google" => R::PublicLater,
         "_replication" => R::Replications,
         "_replicationStatus" => R::ReplicationStatuses,
-        "_attachment_migration" | "_metadata_migration" | "_index_init" => R::Later,
+        "_attachment_migration" | "_metadata_migration" | "_index_init" | "_import_filter" => R::Later,
         _ => return None,
     })
 }
@@ -313,7 +319,9 @@ impl DatabaseRoute {
             | Self::Role(_)
             | Self::Replication(_) => GET_PUT_DELETE,
             Self::ReplicationStatus(_) => GET_PUT,
-            Self::ReplicationStatuses
+            Self::UserChannels(_)
+            | Self::DocumentChannels(_)
+            | Self::ReplicationStatuses
             | Self::Explain
             | Self::View(..)
             | Self::Raw(_)
@@ -367,6 +375,8 @@ impl DatabaseRoute {
             | Self::Explain
             | Self::Compact
             | Self::Repair
+            | Self::UserChannels(_)
+            | Self::DocumentChannels(_)
             | Self::Replications
             | Self::Replication(_)
             | Self::ReplicationStatuses
@@ -416,6 +426,8 @@ impl DatabaseRoute {
             | Self::Roles
             | Self::Role(_)
             | Self::SessionOf(_)
+            | Self::UserChannels(_)
+            | Self::DocumentChannels(_)
             | Self::Replications
             | Self::Replication(_)
             | Self::ReplicationStatuses

@@ -2,6 +2,7 @@
 
 use crate::{
     context::{Answer, Context, Head},
+    cors,
     error::Error,
     handlers::{answer_database, answer_server},
     route::{self, DatabaseRoute, Parsed, Route, ServerRoute, Slash},
@@ -89,7 +90,7 @@ pub(crate) struct Shared {
 }
 
 /// What pages may do where the configuration doesn't say.
-const PAGE_RULES: PageRules = PageRules {
+pub(crate) const PAGE_RULES: PageRules = PageRules {
     methods: &["PUT", "DELETE"],
     headers: &[
         "accept",
@@ -132,7 +133,7 @@ impl Gateway {
     /// Answers a request. Never fails: a failure is an answer, too.
     pub async fn call(&self, request: Request<Incoming>) -> Response<Body> {
         let live = self.engine.live();
-        let cors = self.shared.pages.as_ref().and_then(|pages| pages.rules(&live));
+        let cors = self.cors(&live, &request).await;
         if let Some(response) = cors.as_ref().and_then(|cors| cors.preflight(&request)) {
             return response;
         }
@@ -153,6 +154,16 @@ impl Gateway {
             cors.apply(&head.headers, response.headers_mut());
         }
         response
+    }
+
+    /// What web pages may do: as the database says, or the configuration.
+    async fn cors<B>(&self, live: &Arc<Live>, request: &Request<B>) -> Option<Arc<Cors>> {
+        let pages = self.shared.pages.as_ref()?;
+        let is_of_page = request.headers().contains_key(header::ORIGIN);
+        match if is_of_page { cors::of(&self.engine, request).await } else { None } {
+            Some(own) => Some(own),
+            None => pages.rules(live),
+        }
     }
 
     async fn answer(&self, (live, cors): (Arc<Live>, Option<&Cors>), request: &Arc<Head>, body: Incoming) -> Answer {

@@ -58,6 +58,44 @@ fn out_of_use() {
 }
 
 #[test]
+fn without_conflicts() {
+    let mut t = with_database("4");
+    t.put("/db/_config", r#"{"allow_conflicts":false}"#);
+    t.put("/db/_config", r#"{"allow_conflicts":"no"}"#);
+    let replicated = |id: &str, path: &str, members: &str| {
+        let digests: Vec<String> = path.split(',').map(|digest| format!("\"{digest}\"")).collect();
+        let (start, ids) = (digests.len(), digests.join(","));
+        let doc = format!(r#"{{"_id":"{id}","_revisions":{{"start":{start},"ids":[{ids}]}}{members}}}"#);
+        format!(r#"{{"new_edits":false,"docs":[{doc}]}}"#)
+    };
+    t.post("/db/_bulk_docs", &replicated("a", "b,a", ""));
+    t.post("/db/_bulk_docs", &replicated("a", "c,a", ""));
+    t.put("/db/a?new_edits=false", r#"{"_revisions":{"start":1,"ids":["x"]}}"#);
+    t.post("/db/_bulk_docs", &replicated("a", "c,b,a", ""));
+    t.post("/db/_bulk_docs", &replicated("a", "d,c,b,a", r#","_deleted":true"#));
+    t.post("/db/_bulk_docs", &replicated("a", "e", ""));
+    t.request("GET", "/db/a?open_revs=all", &[("accept", "application/json")], "");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn flushed() {
+    let mut t = with_database("4");
+    t.put("/db/_config", r#"{"sync":"function(doc){channel('y');}","revs_limit":20,"guest":{"disabled":false}}"#);
+    t.put("/db/_user/al", r#"{"password":"secret"}"#);
+    t.put("/db/a", "{}");
+    t.post("/db/_flush", "");
+    t.get("/db/_all_docs");
+    t.get("/db/_user/");
+    t.get("/db/_config?include_runtime=true");
+    t.public(None, "GET", "/db/_session", "");
+    t.put("/db/b", "{}");
+    t.get("/db/_changes?filter=sync_gateway/bychannel&channels=y");
+    t.post("/none/_flush", "");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
 fn resyncs() {
     let mut t = with_database("4");
     t.put("/db/a", r#"{"channels":["x"]}"#);

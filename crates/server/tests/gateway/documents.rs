@@ -140,6 +140,8 @@ fn documents_that_expire() {
     t.put("/db/b", r#"{"_exp":"nonsense"}"#);
     t.post("/db/_bulk_docs", r#"{"docs":[{"_id":"c","_exp":4070908800},{"_id":"d","_exp":"x"}]}"#);
     t.get("/db/c?show_exp=true");
+    let json = [("accept", "application/json"), ("content-type", "application/json")];
+    t.request("POST", "/db/_bulk_get?show_exp=true", &json, r#"{"docs":[{"id":"c"}]}"#);
     insta::assert_snapshot!(t.finish());
 }
 

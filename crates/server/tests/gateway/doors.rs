@@ -55,7 +55,6 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("POST", "/db/_online", ""),
     ("GET", "/db/_resync", ""),
     ("GET", "/db/_compact", ""),
-    ("POST", "/db/_flush", ""),
     ("POST", "/db/_repair", ""),
     ("POST", "/db/_purge", "{}"),
     ("GET", "/db/_raw/theirs", ""),
@@ -73,6 +72,11 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("DELETE", "/db/_role/r", ""),
     ("GET", "/db/_session/x", ""),
     ("DELETE", "/db/_session/x", ""),
+    ("GET", "/db/_user/al/_all_channels", ""),
+    ("GET", "/db/_user/al/_access_history", ""),
+    ("GET", "/db/_user/al?doc_id=mine", ""),
+    ("GET", "/db/mine/_all_channels", ""),
+    ("GET", "/db/_channel_history/mine", ""),
     ("GET", "/db/_replication/", ""),
     ("POST", "/db/_replication/", "{}"),
     ("PUT", "/db/_replication/r", r#"{"remote":"http://127.0.0.1:9/db","direction":"push","initial_state":"stopped"}"#),
@@ -84,6 +88,7 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("GET", "/db.c/mine", ""),
     ("GET", "/none/doc", ""),
     ("GET", "/_users/x", ""),
+    ("POST", "/db/_flush", ""),
 ];
 
 #[test]

@@ -78,6 +78,25 @@ fn web_pages_may_call_the_public_port() {
 }
 
 #[test]
+fn web_pages_may_call_a_database_as_it_says() {
+    let mut t = with_database("4");
+    t.put("/db/_config", r#"{"cors":{"origin":"*"}}"#);
+    t.put(
+        "/db/_config",
+        r#"{"cors":{"origin":["https://app.example.com"],"login_origin":["https://in.example.com"],"max_age":5}}"#,
+    );
+    let (app, login) = (("origin", "https://app.example.com"), ("origin", "https://in.example.com"));
+    t.page("OPTIONS", "/db/a", &[app, ("access-control-request-method", "PUT")]);
+    t.page("PUT", "/db/a", &[app]);
+    t.page("PUT", "/db/a", &[login]);
+    t.page("POST", "/db/_session", &[app]);
+    t.page("POST", "/db/_session", &[login]);
+    t.page("PUT", "/db/a", &[("origin", "http://localhost:3000")]);
+    t.page("GET", "/", &[app]);
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
 fn databases() {
     let mut t = Transcript::gateway("4");
     t.put("/db/", "");

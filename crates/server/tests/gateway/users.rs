@@ -90,3 +90,35 @@ fn documents_of_other_channels_are_closed() {
     t.public(al, "PUT", "/db/theirs", r#"{"channels":["y"]}"#);
     insta::assert_snapshot!(t.finish());
 }
+
+#[test]
+fn rows_of_documents_that_may_not_be_seen() {
+    let mut t = with_database("4");
+    t.put("/db/_user/al", r#"{"password":"secret","admin_channels":["x"]}"#);
+    t.put("/db/mine", r#"{"channels":["x"]}"#);
+    t.put("/db/theirs", r#"{"channels":["y"]}"#);
+    let keys = r#"{"keys":["mine","theirs","none","_bad"]}"#;
+    t.public(Some("al:secret"), "POST", "/db/_all_docs", keys);
+    t.post("/db/_all_docs", keys);
+    t.post("/db/_config", r#"{"hide_existence":true}"#);
+    t.public(Some("al:secret"), "POST", "/db/_all_docs", keys);
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn channels_that_were() {
+    let mut t = with_database("4");
+    t.put("/db/_user/al", r#"{"password":"secret","admin_channels":["x","z"]}"#);
+    t.put("/db/a", r#"{"channels":["x","y"]}"#);
+    let rev = t.last_rev();
+    t.put(&format!("/db/a?rev={rev}"), r#"{"channels":["x"]}"#);
+    t.put("/db/_user/al", r#"{"admin_channels":["x"]}"#);
+    t.get("/db/a/_all_channels");
+    t.get("/db/_channel_history/a");
+    t.get("/db/none/_all_channels");
+    t.get("/db/_user/al/_all_channels");
+    t.get("/db/_user/al/_access_history");
+    t.get("/db/_user/none/_all_channels");
+    t.get("/db/_user/al?doc_id=a,none");
+    insta::assert_snapshot!(t.finish());
+}

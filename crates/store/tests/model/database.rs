@@ -183,9 +183,7 @@ fn body_of(edit: &Edit, generation: u64, seq: Seq) -> Body {
 /// The path to be merged, newest first; none where the edit is a conflict.
 fn path_of(tree: &Tree, edit: &Edit) -> Option<Vec<Rev>> {
     let (named, canonical) = match &edit.history {
-        History::Replicated(path) => return Some(path.clone()),
-        // The random histories have none of these.
-        History::Linear(_) => return None,
+        History::Replicated(path) | History::Linear(path) => return Some(path.clone()),
         History::Edit { parent, canonical } => (parent, canonical),
     };
     let parent = match (tree.winner(), named) {
