@@ -12,6 +12,7 @@ mod cors;
 mod database;
 mod document;
 mod error;
+mod figures;
 mod list;
 mod local;
 mod node;

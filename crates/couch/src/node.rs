@@ -6,14 +6,14 @@ use crate::{
     backup,
     context::{Answer, Context, json_value},
     error::Error,
+    figures::Figures,
     route::{NODE, NodeRoute},
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use tidegate_engine::Persistence;
-use tidegate_http::{observe::Observed, respond};
+use tidegate_http::respond;
 
 const PERSIST: HeaderName = HeaderName::from_static("x-couch-persist");
 
@@ -90,10 +90,11 @@ fn figures(cx: &Context, route: &NodeRoute) -> Answer {
     cx.engine.check_metrics(&cx.caller)?;
     let observed = (cx.shared.settings.observe.0)();
     match route {
-        NodeRoute::Stats(path) => stats(cx, &observed, path),
+        NodeRoute::Stats(path) => stats(&Figures::of(cx, &observed), path),
         NodeRoute::Prometheus => {
             let content_type = HeaderValue::from_static("text/plain; version=2.0");
-            Ok(respond::bytes(StatusCode::OK, content_type, observed.prometheus.into()))
+            let text = Figures::of(cx, &observed).lines() + &observed.prometheus;
+            Ok(respond::bytes(StatusCode::OK, content_type, text.into()))
         }
         NodeRoute::System
         | NodeRoute::Name
@@ -120,27 +121,8 @@ fn figures(cx: &Context, route: &NodeRoute) -> Answer {
     }
 }
 
-/// The figures that this server keeps, under the names CouchDB gives them.
-fn stats(cx: &Context, observed: &Observed, path: &[String]) -> Answer {
-    let counter = |value: u64, what: &str| json!({ "value": value, "type": "counter", "desc": what });
-    let (storage, hashings) = (cx.engine.storage_stats(), cx.engine.hashings());
-    let counters = |counts: &BTreeMap<String, u64>, what: &str| -> Map<String, Value> {
-        counts.iter().map(|(name, count)| (name.clone(), counter(*count, what))).collect()
-    };
-    let methods = counters(&observed.methods, "number of HTTP requests");
-    let statuses = counters(&observed.statuses, "number of HTTP responses");
-    let requests = observed.methods.values().sum();
-    let all = json!({
-        "couchdb": {
-            "httpd": { "requests": counter(requests, "number of HTTP requests") },
-            "httpd_request_methods": methods,
-            "httpd_status_codes": statuses,
-            "password_hashing_fast": counter(hashings.fast, "fast hashes of passwords"),
-            "password_hashing_slow": counter(hashings.slow, "slow hashes of passwords"),
-            "commits": counter(storage.commits, "number of commits performed"),
-        },
-        "fsync": { "count": counter(storage.log_syncs, "number of fsync calls") },
-    });
+fn stats(figures: &Figures, path: &[String]) -> Answer {
+    let all = figures.tree();
     let found = path.iter().try_fold(&all, |value, name| value.get(name));
     let found = found.ok_or(Error::not_found("missing"))?;
     Ok(json_value(StatusCode::OK, found))

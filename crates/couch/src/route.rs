@@ -1,4 +1,4 @@
-//! Which path means what. Matching is on the raw path, where `%2F` is part of a name and `/` isn't.
+//! Which path means what. Matching is on the raw path, where `%2F` is part of a name and `/` isn't; empty parts mean nothing.
 //!
 //! Source: `chttpd_httpd_handlers`, `spec/couch.md` 2.
 
@@ -123,14 +123,13 @@ pub(crate) enum Listed {
 
 /// What this path names. `plus` is what a plus in an id stands for.
 pub(crate) fn parse(path: &str, plus: Plus) -> Result<Route, Error> {
-    let segments = Segments::parse(path)?;
+    let segments = Segments::parse(path)?.collapsed();
     let Some((first, rest)) = segments.split_first() else { return Ok(Route::Server(ServerRoute::Welcome)) };
     if let Some(route) = server_route(first.text(), rest) {
         return Ok(Route::Server(route));
     }
     let route = match rest {
         [] => DatabaseRoute::Database,
-        [name] if name.text().is_empty() => DatabaseRoute::Database,
         [name, rest @ ..] if name.text() == "_partition" => partition_route(rest, plus),
         [name, rest @ ..] => match endpoint(name.text(), rest) {
             Some(endpoint) => DatabaseRoute::Endpoint(endpoint),
@@ -155,13 +154,12 @@ fn server_route(name: &str, rest: &[Segment<'_>]) -> Option<ServerRoute> {
         "_replicate" => ServerRoute::Replicate,
         "_scheduler" => {
             let parts = rest.iter().map(|segment| segment.decoded(Plus::Literal).into_owned());
-            return Some(ServerRoute::Scheduler(parts.filter(|part| !part.is_empty()).collect()));
+            return Some(ServerRoute::Scheduler(parts.collect()));
         }
         "_nouveau_analyze" | "_reshard" | "_search_analyze" | "_utils" => return Some(ServerRoute::Later),
         _ => return None,
     };
-    let is_whole = rest.iter().all(|segment| segment.text().is_empty());
-    Some(if is_whole { route } else { ServerRoute::Unknown })
+    Some(if rest.is_empty() { route } else { ServerRoute::Unknown })
 }
 
 fn node_route(rest: &[Segment<'_>]) -> NodeRoute {
@@ -170,7 +168,7 @@ fn node_route(rest: &[Segment<'_>]) -> NodeRoute {
     match texts.as_slice() {
         [] => NodeRoute::Unknown,
         [name, ..] if *name != "_local" && *name != NODE => NodeRoute::NoSuchNode((*name).to_owned()),
-        [_] | [_, ""] => NodeRoute::Name,
+        [_] => NodeRoute::Name,
         [_, "_config"] => NodeRoute::Config,
         [_, "_config", "_reload"] => NodeRoute::ConfigReload,
         [_, "_config", section] => NodeRoute::ConfigSection((*section).to_owned()),
@@ -331,7 +329,7 @@ mod tests {
         let check = |path: &str, name: &str, route| check(path, DatabaseRoute::Partition(name.to_owned(), route));
         check("/db/_partition", "", PartitionRoute::Nameless);
         check("/db/_partition/a%2Fb", "a/b", PartitionRoute::Partition);
-        check("/db/_partition//_all_docs", "", PartitionRoute::AllDocs);
+        check("/db/_partition//_all_docs", "_all_docs", PartitionRoute::Partition);
         check("/db/_partition/p/_all_docs/queries", "p", PartitionRoute::AllDocsQueries);
         check("/db/_partition/p/_design/d/_view/v", "p", PartitionRoute::Later);
         check("/db/_partition/p/_find", "p", PartitionRoute::Later);
@@ -382,5 +380,18 @@ mod tests {
         check("/db/a/b/c%2Fd", DatabaseRoute::Attachment(id("a"), "b/c/d".to_owned()));
         check("/db/_design/d/b.js", DatabaseRoute::Attachment(id("_design/d"), "b.js".to_owned()));
         check("/db/_design%2Fd/b.js", DatabaseRoute::Attachment(id("_design/d"), "b.js".to_owned()));
+    }
+
+    /// Source: `chttpd:handle_request_int`, which takes a path's parts by `string:tokens`.
+    #[test]
+    fn empty_parts_mean_nothing() {
+        assert_eq!(parse("//_all_dbs/").unwrap(), Route::Server(ServerRoute::AllDbs));
+        check("//db", DatabaseRoute::Database);
+        check("/db//", DatabaseRoute::Database);
+        check("/db//_all_docs", DatabaseRoute::Endpoint(Endpoint::List(Listed::All)));
+        check("//db//doc/", DatabaseRoute::Document(id("doc")));
+        check("/db/doc//att/", DatabaseRoute::Attachment(id("doc"), "att".to_owned()));
+        check("/db/doc/a//b", DatabaseRoute::Attachment(id("doc"), "a/b".to_owned()));
+        check("/db/%2F", DatabaseRoute::Document(id("/")));
     }
 }

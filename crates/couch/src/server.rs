@@ -23,7 +23,7 @@ pub(crate) fn welcome(cx: &Context) -> Response<Body> {
         "version": COUCHDB_VERSION,
         "git_sha": "tidegate",
         "uuid": identity.uuid,
-        "features": ["pluggable-storage-engines", "scheduler"],
+        "features": ["partitioned", "pluggable-storage-engines", "scheduler"],
         "vendor": { "name": "Tidegate", "version": identity.version },
     });
     json_value(StatusCode::OK, &body)

@@ -331,6 +331,11 @@ impl Engine {
         self.inner.store.storage().stats()
     }
 
+    /// How many databases are open.
+    pub fn open_databases(&self) -> u64 {
+        u64::try_from(self.inner.store.opened().len()).unwrap_or(u64::MAX)
+    }
+
     /// Ends background work and makes the storage's last checkpoint.
     ///
     /// # Errors

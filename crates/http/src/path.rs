@@ -76,6 +76,13 @@ impl<'a> Segments<'a> {
         Ok(Self { list, trailing_slash })
     }
 
+    /// The same with every run of slashes read as one, and none at the end.
+    #[must_use]
+    pub fn collapsed(mut self) -> Self {
+        self.list.retain(|segment| !segment.raw.is_empty());
+        Self { trailing_slash: false, ..self }
+    }
+
     /// Whether a slash follows the last segment.
     pub fn trailing_slash(&self) -> bool {
         self.trailing_slash
@@ -189,6 +196,14 @@ mod tests {
         check("/db//x", &["db", "", "x"], false);
         check("//", &[""], true);
         check("///", &["", ""], true);
+    }
+
+    #[test]
+    fn a_collapsed_path_has_no_empty_segments() {
+        let collapsed = |path| Segments::parse(path).unwrap().collapsed();
+        assert_eq!(collapsed("//a//b/"), Segments::parse("/a/b").unwrap());
+        assert_eq!(collapsed("///"), Segments::parse("/").unwrap());
+        assert_eq!(collapsed("/%2F/"), Segments::parse("/%2F").unwrap());
     }
 
     #[test]

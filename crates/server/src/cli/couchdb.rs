@@ -94,12 +94,13 @@ impl Couchdb {
 }
 
 async fn pull((source, target): (&Client, &Client), name: &DbName, stop: &mut Signal, out: Output) -> Result<Ending> {
-    if source.find(&db_path(name)).await?.is_none() {
+    let Some(info) = source.find(&db_path(name)).await? else {
         bail!("{} has no database {name}; `tidegate db list --url URL` shows those it has", source.shown());
-    }
+    };
+    let is_partitioned = info.pointer("/props/partitioned") == Some(&Value::Bool(true));
+    let layout = is_partitioned.then(|| ("partitioned".to_owned(), true.into())).into_iter().collect();
     let bar = out.bar(name.as_str(), 0, super::output::Unit::Things);
-    let (source, target) = (source.clone(), target.clone());
-    let pull = Pull { source, target, from: name.clone(), to: name.clone() };
+    let pull = Pull { source: source.clone(), target: target.clone(), from: name.clone(), to: name.clone(), layout };
     let mut told = String::new();
     let pulled = pull.run(stop, |progress| tell(progress, (name, out), &bar, &mut told)).await;
     let Pulled { outcome, progress, refused } = pulled;
@@ -124,7 +125,21 @@ async fn pull((source, target): (&Client, &Client), name: &DbName, stop: &mut Si
         members.insert("done".to_owned(), (ending != Ending::Interrupted).into());
     }
     out.row(&value, &format!("{name}: {} imported in all{text}", count(stats.docs_written, "revision")))?;
+    if ending != Ending::Interrupted {
+        revs_limit((source, target), name, out).await?;
+    }
     Ok(ending)
+}
+
+/// How many revisions of a document are kept is the source's to say.
+async fn revs_limit((source, target): (&Client, &Client), name: &DbName, out: Output) -> Result<()> {
+    let path = format!("{}/_revs_limit", db_path(name));
+    let limit = source.get(&path).await?;
+    if target.get(&path).await? != limit {
+        target.put(&path, &limit).await.context("the limit of revisions could not be set")?;
+        out.remark(&format!("{name}: keeps {limit} revisions of a document"))?;
+    }
+    Ok(())
 }
 
 fn shown(progress: &Progress, name: &DbName) -> Value {

@@ -44,7 +44,7 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  tidegate db create notes\n  \
+#[command(after_help = "Examples:\n  tidegate db create notes\n  tidegate db create readings --partitioned\n  \
                         tidegate db create clinic --access channels --sync sync.js")]
 struct Create {
     #[command(flatten)]
@@ -57,6 +57,9 @@ struct Create {
     /// The file with the function that decides on the documents' channels.
     #[arg(long, value_name = "FILE")]
     sync: Option<String>,
+    /// Ids of its documents begin with the name of a partition, and a colon.
+    #[arg(long)]
+    partitioned: bool,
 }
 
 /// What access to documents goes by.
@@ -148,10 +151,16 @@ async fn list(client: &Client, out: Output) -> Result<()> {
 
 impl Create {
     async fn run(self, client: &Client, out: Output) -> Result<()> {
-        let Self { port, db, access, sync } = self;
+        let Self { port, db, access, sync, partitioned } = self;
+        if partitioned && access == Access::Channels {
+            bail!("a database whose documents are in channels can't be partitioned; leave out one of the two");
+        }
         let source = sync.as_deref().map(|file| checked(file, access)).transpose()?;
         match access {
-            Access::Database => drop(client.put(&db_path(&db), &json!({})).await?),
+            Access::Database => {
+                let parameter = if partitioned { "?partitioned=true" } else { "" };
+                client.put(&format!("{}{parameter}", db_path(&db)), &json!({})).await?;
+            }
             Access::Channels => {
                 let config = source.map_or_else(|| json!({}), |source| json!({ "sync": source }));
                 port.client()?.put_only(&format!("{}/", db_path(&db)), &config).await?;

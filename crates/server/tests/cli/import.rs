@@ -60,6 +60,21 @@ fn a_couchdb_is_imported_whole() {
     insta::assert_snapshot!(transcript);
 }
 
+#[test]
+fn a_partitioned_database_stays_one_and_keeps_its_limit() {
+    let mut world = World::new();
+    let (source, target) = (world.server("source"), world.server("target"));
+    world.run(Some(&source), "db create readings --partitioned").well();
+    let client = source.couch().unwrap();
+    assert_eq!(client.put("/readings/_revs_limit", "5").unwrap().status, 200);
+    assert_eq!(client.put("/readings/s1:a", "{}").unwrap().status, 201);
+    world.run(Some(&target), &format!("import couchdb {} --db readings", url(&source))).well();
+    let there = target.couch().unwrap();
+    assert_eq!(get(&there, "/readings")["props"], json!({ "partitioned": true }));
+    assert_eq!(get(&there, "/readings/_revs_limit"), json!(5));
+    assert_eq!(get(&there, "/readings/_partition/s1")["doc_count"], json!(1));
+}
+
 /// PouchDB's servers, for one.
 #[test]
 fn a_source_that_knows_no_multipart_is_imported_whole() {

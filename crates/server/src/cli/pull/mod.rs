@@ -11,6 +11,7 @@ pub(crate) mod wire;
 use super::client::Client;
 use crate::clock;
 use perform::Sides;
+use serde_json::{Map, Value};
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -41,6 +42,8 @@ pub(crate) struct Pull {
     pub(crate) from: DbName,
     /// The target's name.
     pub(crate) to: DbName,
+    /// How the target is made if it isn't there: parameters of its `PUT`.
+    pub(crate) layout: Map<String, Value>,
 }
 
 /// How a pull ended.
@@ -91,7 +94,7 @@ impl Pull {
             source: format!("{}/{}", self.source.shown(), self.from),
             target: format!("{}/{}", self.target.shown(), self.to),
             wait: Wait::Never,
-            create_target: Some(serde_json::Map::new()),
+            create_target: Some(self.layout.clone()),
             filter: Filter::All,
             style: Style::AllDocs,
             since_seq: None,

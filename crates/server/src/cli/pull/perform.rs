@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use md5::{Digest as _, Md5};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -40,7 +40,7 @@ pub(super) struct Database {
 
 impl Sides {
     pub(super) fn new(pull: Pull) -> Self {
-        let Pull { source, target, from, to } = pull;
+        let Pull { source, target, from, to, layout: _ } = pull;
         let parts = [source.shown(), from.as_str(), target.shown(), to.as_str()];
         let named = parts.map(|part| format!("{} {part}", part.len())).concat();
         let checkpoint = format!("_local/tidegate-import-{}", hex(&Md5::digest(named)));
@@ -70,7 +70,7 @@ impl Sides {
     /// Makes a request of the session's.
     pub(super) async fn perform(&self, request: Request<Text>) -> Result<Response<Text>, Failure> {
         let answer = match request {
-            Request::CreateTarget(_) => self.create_target().await,
+            Request::CreateTarget(layout) => self.create_target(&layout).await,
             Request::Info(side) => self.info(side).await,
             Request::LoadCheckpoint(side) => self.load_checkpoint(side).await,
             Request::Changes(request) => self.changes(&request).await,
@@ -94,8 +94,10 @@ impl Sides {
         answer.map_err(|error| failure(&error))
     }
 
-    async fn create_target(&self) -> Result<Response<Text>> {
-        match self.target.client.put(&self.target.path, &json!({})).await {
+    async fn create_target(&self, layout: &Map<String, Value>) -> Result<Response<Text>> {
+        let parameters: Vec<String> = layout.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let path = format!("{}?{}", self.target.path, parameters.join("&"));
+        match self.target.client.put(path.trim_end_matches('?'), &json!({})).await {
             Err(error) if status_of(&error) == Some(412) => Ok(Response::Created),
             created => created.map(|_| Response::Created),
         }
