@@ -1,6 +1,7 @@
 //! An attachment's content as an answer: whole, packed as it is stored, or in ranges.
 //!
-//! What is stored packed is sent packed to those who take it, and unpacked on the way to the others; it has no ranges.
+//! What is stored packed is sent packed to those who take it, and unpacked on the way to the others. Ranges are of the content
+//! as it was sent.
 
 use crate::{DEFAULT_CONTENT_TYPE, Delivery, Error, Form, Pieces, new_boundary};
 use http::{HeaderValue, Response, StatusCode, header};
@@ -31,19 +32,16 @@ pub async fn serve_content(
     attachment: &Attachment,
     (range, takes): (Option<&str>, Takes),
 ) -> Result<Response<Body>, Error> {
-    match (attachment.encoding, takes) {
-        (Encoding::Gzip, Takes::Plain) => whole(delivery, db, attachment, Form::Unpacked).await,
-        (Encoding::Gzip, Takes::Gzip) => {
+    match Ranges::parse(range, attachment.length) {
+        Ranges::Whole if attachment.encoding == Encoding::Gzip && takes == Takes::Gzip => {
             let mut response = whole(delivery, db, attachment, Form::Stored).await?;
             response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             Ok(response)
         }
-        (Encoding::Identity, _) => match Ranges::parse(range, attachment.length) {
-            Ranges::Whole => whole(delivery, db, attachment, Form::Stored).await,
-            Ranges::One(range) => one(delivery, db, attachment, range).await,
-            Ranges::Many(ranges) => many(delivery, db, attachment, &ranges).await,
-            Ranges::Unsatisfiable => Err(Error::Unsatisfiable { length: attachment.length }),
-        },
+        Ranges::Whole => whole(delivery, db, attachment, Form::Unpacked).await,
+        Ranges::One(range) => one(delivery, db, attachment, range).await,
+        Ranges::Many(ranges) => many(delivery, db, attachment, &ranges).await,
+        Ranges::Unsatisfiable => Err(Error::Unsatisfiable { length: attachment.length }),
     }
 }
 
@@ -92,7 +90,7 @@ async fn many(
 }
 
 fn part(range: ByteRange) -> Form {
-    Form::Part(range.first()..range.last() + 1)
+    Form::UnpackedPart(range.first()..range.last() + 1)
 }
 
 /// What was stored may be no header's value.

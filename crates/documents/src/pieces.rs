@@ -30,6 +30,8 @@ pub enum Form {
     Part(Range<u64>),
     /// Unpacked.
     Unpacked,
+    /// These of the bytes, unpacked.
+    UnpackedPart(Range<u64>),
     /// Unpacked, in base64.
     Base64,
 }
@@ -180,7 +182,7 @@ fn with_length(mut response: Response<Body>, length: u64) -> Response<Body> {
 fn content_length(attachment: &Attachment, form: &Form) -> u64 {
     match form {
         Form::Stored => attachment.stored_length,
-        Form::Part(range) => range.end.saturating_sub(range.start),
+        Form::Part(range) | Form::UnpackedPart(range) => range.end.saturating_sub(range.start),
         Form::Unpacked => attachment.length,
         Form::Base64 => attachment.length.div_ceil(3) * 4,
     }
@@ -201,23 +203,28 @@ struct Content {
     packed: Bytes,
     /// What isn't a whole group of three yet, where base64 is made.
     base64: Option<Vec<u8>>,
+    /// What is wanted of the unpacked bytes that are still to come.
+    wanted: Range<u64>,
 }
 
 impl Content {
     async fn open(db: &Database, attachment: &Attachment, form: Form) -> Result<Self, Error> {
         let packed = attachment.encoding == Encoding::Gzip;
-        let (unpack, base64, range) = match form {
-            Form::Stored => (false, None, None),
-            Form::Part(range) => (false, None, Some(range)),
-            Form::Unpacked => (packed, None, None),
-            Form::Base64 => (packed, Some(Vec::new()), None),
+        let all = 0..u64::MAX;
+        let (unpack, base64, range, wanted) = match form {
+            Form::Stored => (false, None, None, all),
+            Form::Part(range) => (false, None, Some(range), all),
+            Form::UnpackedPart(range) if packed => (true, None, None, range),
+            Form::UnpackedPart(range) => (false, None, Some(range), all),
+            Form::Unpacked => (packed, None, None, all),
+            Form::Base64 => (packed, Some(Vec::new()), None, all),
         };
         let reader = db.attachment(attachment, range).await?;
-        Ok(Self { reader, decoder: unpack.then(Decoder::default), packed: Bytes::new(), base64 })
+        Ok(Self { reader, decoder: unpack.then(Decoder::default), packed: Bytes::new(), base64, wanted })
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some(mut group) = self.base64.take() else { return self.next_plain().await };
+        let Some(mut group) = self.base64.take() else { return self.next_wanted().await };
         while let Some(chunk) = self.next_plain().await? {
             group.extend_from_slice(&chunk);
             let rest = group.split_off(group.len() - group.len() % 3);
@@ -230,6 +237,17 @@ impl Content {
         }
         self.base64 = Some(Vec::new());
         Ok((!group.is_empty()).then(|| BASE64_STANDARD.encode(group).into()))
+    }
+
+    async fn next_wanted(&mut self) -> Result<Option<Bytes>, Error> {
+        while !self.wanted.is_empty() {
+            let Some(chunk) = self.next_plain().await? else { return Ok(None) };
+            let wanted = cut(chunk, &mut self.wanted);
+            if !wanted.is_empty() {
+                return Ok(Some(wanted));
+            }
+        }
+        Ok(None)
     }
 
     async fn next_plain(&mut self) -> Result<Option<Bytes>, Error> {
@@ -252,7 +270,36 @@ impl Content {
     }
 }
 
+/// What is wanted of a chunk; behind it, what is wanted of the rest.
+fn cut(mut chunk: Bytes, wanted: &mut Range<u64>) -> Bytes {
+    let length = chunk.len();
+    let end = usize::try_from(wanted.end).unwrap_or(usize::MAX).min(length);
+    let start = usize::try_from(wanted.start).unwrap_or(usize::MAX).min(end);
+    *wanted = wanted.start.saturating_sub(length as u64)..wanted.end.saturating_sub(length as u64);
+    chunk.truncate(end);
+    chunk.split_off(start)
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn damaged(error: GzipError) -> Error {
     Error::internal(&error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_cut_out_of_chunks() {
+        for (range, expected) in
+            [(0..9, "abcdefghi"), (2..4, "cd"), (3..7, "defg"), (8..9, "i"), (0..u64::MAX, "abcdefghi")]
+        {
+            let mut wanted = range.clone();
+            let mut found = Vec::new();
+            for chunk in ["abc", "def", "ghi"] {
+                found.extend_from_slice(&cut(Bytes::from_static(chunk.as_bytes()), &mut wanted));
+            }
+            assert_eq!(String::from_utf8(found).unwrap(), expected, "{range:?}");
+        }
+    }
 }

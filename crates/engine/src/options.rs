@@ -27,17 +27,17 @@ impl Service {
 }
 
 impl Engine {
-    /// What the object that is kept with a database says under `cors`, as JSON; `None` if nothing. Told to everybody: web
-    /// pages ask before they say who they are.
+    /// What the object that is kept with a database says under this name, as JSON; `None` if nothing. Told to everybody,
+    /// also to those who don't say who they are yet: for what web pages and doors need.
     ///
     /// # Errors
     /// [`Error::NoDatabase`], or the storage failed.
-    pub async fn cors_of(&self, name: &DbName) -> Result<Option<Bytes>, Error> {
+    pub async fn option_for_anybody(&self, name: &DbName, key: &str) -> Result<Option<Bytes>, Error> {
         let store = self.inner.store.database(name).await?;
         let Some(object) = store.setting(OPTIONS).await? else { return Ok(None) };
         let object: serde_json::Value = serde_json::from_slice(&object).map_err(Error::Config)?;
-        let rules = object.get("cors").filter(|rules| !rules.is_null());
-        Ok(rules.map(|rules| rules.to_string().into()))
+        let value = object.get(key).filter(|value| !value.is_null());
+        Ok(value.map(|value| value.to_string().into()))
     }
 }
 

@@ -108,7 +108,8 @@ const LOGIN_KEYS: &[&str] = &[
 ];
 
 /// Keys that are on or off, and that mean something here.
-const FLAGS: &[&str] = &["allow_conflicts", "disable_public_all_docs", "hide_existence", "offline"];
+const FLAGS: &[&str] =
+    &["allow_conflicts", "disable_public_all_docs", "hide_existence", "offline", "send_www_authenticate_header"];
 
 /// What stands for a secret.
 const REDACTED: &str = "xxxxx";

@@ -19,7 +19,7 @@ const KEYS: [&str; 4] = ["headers", LOGIN_ORIGIN, "max_age", ORIGIN];
 /// The rules for a request, where the database it is for has its own.
 pub(crate) async fn of<B>(engine: &Engine, request: &Request<B>) -> Option<Arc<Cors>> {
     let Route::Database(keyspace, route) = route::parse(request.uri().path()).ok()?.route else { return None };
-    let rules = engine.cors_of(&keyspace.database().ok()?).await.ok()??;
+    let rules = engine.option_for_anybody(&keyspace.database().ok()?, "cors").await.ok()??;
     let rules: Map<String, Value> = serde_json::from_slice(&rules).ok()?;
     let logs_in = route == DatabaseRoute::Session && [Method::POST, Method::DELETE].contains(request.method());
     let rules = rules_of(&rules, if logs_in { LOGIN_ORIGIN } else { ORIGIN }).ok()?;

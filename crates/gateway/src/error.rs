@@ -231,7 +231,9 @@ impl From<ScriptError> for Error {
 impl From<AccessError> for Error {
     fn from(error: AccessError) -> Self {
         match error {
-            AccessError::Unauthorized(_) => Self::login_required(),
+            // What isn't a constant of ours is what a sync function said.
+            AccessError::Unauthorized(Cow::Owned(reason)) => Self::new(StatusCode::UNAUTHORIZED, reason),
+            AccessError::Unauthorized(Cow::Borrowed(_)) => Self::login_required(),
             AccessError::Forbidden(reason) => Self::new(StatusCode::FORBIDDEN, reason),
             AccessError::BadRequest(reason) => Self::bad_request(reason),
             AccessError::NotFound(reason) => Self::not_found(reason),

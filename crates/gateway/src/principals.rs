@@ -30,7 +30,7 @@ pub(crate) async fn list_users(cx: &Context, db: &Database) -> Answer {
     for name in &names {
         if let Some(user) = db.user(name).await? {
             let disabled = user.settings.standing == Standing::Disabled;
-            users.push(json!({ "name": name.as_str(), "email": user.settings.email, "disabled": disabled }));
+            users.push(json!({ "name": name.as_str(), "email": user.settings.email.unwrap_or_default(), "disabled": disabled }));
         }
     }
     Ok(json_value(StatusCode::OK, &Value::Array(users)))

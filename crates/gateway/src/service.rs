@@ -21,6 +21,7 @@ use tidegate_http::{
     observe::Observe,
     respond,
 };
+use tidegate_types::DbName;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -233,7 +234,7 @@ impl Gateway {
         let login = self.engine.authenticate_principal(&name, &request.credentials(&header)).await;
         match login {
             Ok(login) if login.caller.is_somebody() || is_login => Ok((login.caller, login.cookie)),
-            Ok(_) => Err(challenged(Error::login_required())),
+            Ok(_) => Err(self.challenge(&name, Error::login_required()).await),
             Err(tidegate_engine::Error::NoDatabase(name)) => {
                 Err(self.unknown(request, Error::no_database(name.as_str())))
             }
@@ -242,8 +243,14 @@ impl Gateway {
             {
                 Ok((self.engine.anonymous().caller, None))
             }
-            Err(error) => Err(challenged(error.into())),
+            Err(error) => Err(self.challenge(&name, error.into()).await),
         }
+    }
+
+    /// The refusal with which browsers ask for a password, unless the database wants none asked for.
+    async fn challenge(&self, name: &DbName, error: Error) -> Error {
+        let wanted = self.engine.option_for_anybody(name, "send_www_authenticate_header").await;
+        if wanted.ok().flatten().is_some_and(|wanted| wanted == "false") { error } else { challenged(error) }
     }
 
     /// What is told of a database that there isn't. Version 4 tells only those of it who are let in, which nobody is.

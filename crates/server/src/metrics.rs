@@ -98,6 +98,7 @@ impl Metrics {
                 figures.map_or_else(|error| failed(&error), json)
             }
             "/health" => health(&engine),
+            "/_ping" => text(StatusCode::OK, "OK".to_owned()),
             _ => text(StatusCode::NOT_FOUND, "try /metrics or /health\n".to_owned()),
         }
     }

@@ -27,6 +27,8 @@ pub(crate) async fn get(cx: &Context, db: &Database, id: &DocId, name: &str) -> 
     }
     let applies = cx.header(header::IF_RANGE).is_none_or(|value| if_range_holds(value, &etag));
     let range = cx.header(header::RANGE).filter(|_| applies);
+    // As CouchDB: what is stored packed has no ranges.
+    let range = range.filter(|_| attachment.encoding == Encoding::Identity);
     let takes = if accepts_gzip(&cx.request.headers) { Takes::Gzip } else { Takes::Plain };
     let mut response = serve_content(&cx.delivery(), db, attachment, (range, takes)).await?;
     if response.status() == StatusCode::OK && (attachment.encoding, takes) != (Encoding::Gzip, Takes::Plain) {

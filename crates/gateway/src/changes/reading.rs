@@ -8,6 +8,7 @@ use super::{
 use crate::error::Error;
 use std::time::Duration;
 use tidegate_engine::{Caller, Change, Database, Detail, Document, News, Position, Told};
+use tidegate_types::DocKind;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -84,6 +85,10 @@ impl Reading {
             News::Lost(change) => (change, &[][..], true),
             News::Myself => return Ok(self.write_user(position)),
         };
+        if change.id.kind() == DocKind::Design {
+            // They are the server's own, not for devices.
+            return Ok(None);
+        }
         if self.params.deleted == Deleted::LeftOut && (change.deleted || is_revoked) {
             return Ok(None);
         }

@@ -69,10 +69,10 @@ fn takes(cx: &Context, is_encoded_wanted: bool) -> Takes {
 }
 
 fn put_headers(cx: &Context, headers: &mut HeaderMap, attachment: &Attachment) {
-    match attachment.encoding {
-        Encoding::Identity => headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-        Encoding::Gzip => headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding")),
-    };
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if attachment.encoding == Encoding::Gzip {
+        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
     let media = MediaType::parse(&attachment.content_type);
     let is_active = media.is_none_or(|media| ACTIVE_TYPES.iter().any(|active| media.is(active)));
     if is_active || cx.shared.port == Port::Admin {

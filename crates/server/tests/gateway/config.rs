@@ -123,3 +123,35 @@ fn design_documents() {
         insta::assert_snapshot!(format!("design_documents_{profile}"), t.finish());
     }
 }
+
+#[test]
+fn what_a_function_says_is_told() {
+    let mut t = with_database("4");
+    t.put("/db/_config", r#"{"sync":"function(doc){throw(doc.with);}"}"#);
+    t.put("/db/a", r#"{"with":{"forbidden":"not that"}}"#);
+    t.put("/db/a", r#"{"with":{"unauthorized":"not you"}}"#);
+    t.post("/db/_bulk_docs", r#"{"docs":[{"_id":"a","with":{"unauthorized":"not you"}}]}"#);
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn no_password_is_asked_for() {
+    let mut t = with_database("4");
+    t.public(None, "GET", "/db/", "");
+    t.put("/db/_config", r#"{"send_www_authenticate_header":false}"#);
+    t.public(None, "GET", "/db/", "");
+    t.public(Some("al:secret"), "GET", "/db/", "");
+    insta::assert_snapshot!(t.finish());
+}
+
+#[test]
+fn design_documents_are_in_no_feed() {
+    let mut t = with_database("4");
+    t.put("/db/_design/d", r#"{"views":{}}"#);
+    t.put("/db/a", "{}");
+    t.put("/db/_design/e", r#"{"views":{}}"#);
+    t.get("/db/_changes");
+    t.get("/db/_changes?limit=1");
+    t.get("/db/_changes?feed=longpoll&since=2&timeout=10");
+    insta::assert_snapshot!(t.finish());
+}

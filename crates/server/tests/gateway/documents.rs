@@ -181,3 +181,19 @@ fn local_documents_and_what_is_behind_others() {
     t.get("/db/_revtree/c");
     insta::assert_snapshot!(t.finish());
 }
+
+#[test]
+fn ranges_of_attachments_however_they_are_stored() {
+    let mut t = with_database("4");
+    let text = "aGVsbG8gd29ybGQ=";
+    let attachment = |kind: &str| format!(r#"{{"content_type":"{kind}","data":"{text}"}}"#);
+    let both = format!(r#"{{"text":{},"bytes":{}}}"#, attachment("text/plain"), attachment("application/octet-stream"));
+    t.put("/db/a", &format!(r#"{{"_attachments":{both}}}"#));
+    for name in ["text", "bytes"] {
+        let path = format!("/db/a/{name}");
+        t.request("GET", &path, &[("range", "bytes=6-8")], "");
+        t.request("GET", &path, &[("range", "bytes=-3")], "");
+        t.request("GET", &path, &[("range", "bytes=20-")], "");
+    }
+    insta::assert_snapshot!(t.finish());
+}
