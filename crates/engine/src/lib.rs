@@ -44,6 +44,7 @@ mod tombstones;
 mod trial;
 mod users;
 mod validators;
+mod vantage;
 mod write;
 
 pub use administrator::Administrator;
@@ -92,4 +93,5 @@ pub use trial::{
     DryRun, DryRunProgress, DryRunReport, Flow, Moved, Trial, TrialException, TrialInput, UserShift,
     check_sync_function,
 };
+pub use vantage::{ChannelNews, Unseen, Vantage};
 pub use write::{AttachmentContent, AttachmentWrite, Placement, Write};

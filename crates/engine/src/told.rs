@@ -3,10 +3,11 @@
 use crate::{
     Change, Database, Error, FeedEnd, OpenRev, OpenRevs,
     principals::Viewer,
-    sight::{Sight, Visibility},
+    sight::Sight,
+    vantage::{ChannelNews, Vantage},
 };
 use std::{collections::VecDeque, sync::Arc};
-use tidegate_channels::{Access, Losses, Position, Row, Step, Telling, Walk};
+use tidegate_channels::{Access, Grants, Losses, Position, Row, Step, Telling, Walk};
 use tidegate_revtree::Node;
 use tidegate_types::{Channel, Principal, Rev, Seq};
 
@@ -15,6 +16,8 @@ const PAGE_MAX: usize = 1_000;
 const PAGE_MIN: usize = 8;
 /// Snapshots taken until none is older than what is known of the user.
 const SIGHTS_MAX: usize = 100;
+/// What is read ahead for one with many channels, as each is looked at whenever rows are read.
+const AHEAD_MAX: usize = 8_192;
 /// Changes in memory that are looked at in one go.
 const RECENT_MAX: usize = 512;
 
@@ -59,15 +62,22 @@ pub struct ChannelFeed {
     interest: Interest,
     position: Position,
     /// By what was judged what is told.
-    known: Option<Known>,
+    known: Option<Arc<Vantage>>,
+    /// What was read and isn't told yet.
+    ahead: Option<Box<Ahead>>,
     /// Whether it hasn't read since then what is in memory.
     has_begun_to_listen: bool,
+    /// Whether others tell it what happens in its channels, so that it listens for what happens to its caller alone.
+    is_resting: bool,
 }
 
-/// What a caller was found to see.
-struct Known {
-    visible: Visibility,
-    access: Access,
+/// Rows to be told, as long as their reader may see what it could when they were read.
+struct Ahead {
+    told: VecDeque<Told>,
+    /// Where the feed is after them, and up to where there was something to read.
+    end: Position,
+    until: Seq,
+    known: Arc<Vantage>,
 }
 
 impl Database {
@@ -78,7 +88,17 @@ impl Database {
     pub fn follow_channels(&self, from: Position, interest: Interest) -> Result<ChannelFeed, Error> {
         self.check_listing()?;
         let feed = self.store.follow(from.done());
-        Ok(ChannelFeed { db: self.clone(), feed, interest, position: from, known: None, has_begun_to_listen: false })
+        let (db, position) = (self.clone(), from);
+        Ok(ChannelFeed {
+            db,
+            feed,
+            interest,
+            position,
+            known: None,
+            ahead: None,
+            has_begun_to_listen: false,
+            is_resting: false,
+        })
     }
 
     /// Whether its caller sees documents by their channels, so that its feeds have to be those of
@@ -105,12 +125,18 @@ impl ChannelFeed {
     /// [`Error::Access`] for a caller who may not use the database any more, the database is gone, or the storage failed.
     pub async fn next(&mut self, limit: usize) -> Result<Vec<Told>, Error> {
         self.db = self.db.renewed().await?;
+        self.listen();
         if limit == 0 {
             return Ok(Vec::new());
         }
         let mut told = match self.recent(limit) {
             Some(told) => told,
-            None => self.walk(limit).await?,
+            None => {
+                if self.ahead.as_ref().is_none_or(|ahead| !ahead.known.is_current()) {
+                    self.ahead = Some(Box::new(self.walk(limit).await?));
+                }
+                self.take_ahead(limit)
+            }
         };
         self.hide_leaves(&mut told).await?;
         Ok(told)
@@ -140,11 +166,50 @@ impl ChannelFeed {
     /// # Errors
     /// There will be nothing more.
     pub async fn changed(&mut self) -> Result<(), FeedEnd> {
+        self.listen();
         // What was committed before it began to listen rang no bell for it.
         if self.known.is_none() || self.has_begun_to_listen && self.feed.is_behind() {
             return self.feed.changed().await;
         }
         self.feed.concerned().await
+    }
+
+    /// From where it sees what happens, if it has caught up: others may tell it then, until it is [recalled](Self::recalled)
+    /// and [goes on](Self::next).
+    pub fn rest(&mut self) -> Option<Arc<Vantage>> {
+        let known = self.known.as_ref()?;
+        if self.position.trigger.is_some() || self.feed.since() != self.position.seq {
+            return None;
+        }
+        if !self.is_resting {
+            self.feed.listen(&Access::of(Grants::new()), known.standing());
+            self.is_resting = true;
+        }
+        (known.is_current() && self.db.is_current()).then(|| Arc::clone(known))
+    }
+
+    /// What is to be told to those who rest, from here on.
+    pub fn news(&self) -> ChannelNews {
+        ChannelNews::new(self.feed.beside(self.position.seq))
+    }
+
+    /// Waits until something happens to the caller of a feed that rests: it has to go on by itself. Cancel safe.
+    pub async fn recalled(&mut self) {
+        // Of the end, it is told by going on.
+        self.feed.concerned().await.ok();
+    }
+
+    /// Goes on from `seq`: what lies between was told by others.
+    pub fn resume(&mut self, seq: Seq) {
+        self.position = self.position.max(Position::at(seq));
+        self.feed.skip_to(seq);
+    }
+
+    /// After a rest listens again for what happens in its channels, before it reads.
+    fn listen(&mut self) {
+        let Some(known) = self.known.as_ref().filter(|_| self.is_resting) else { return };
+        self.feed.listen(known.access(), known.standing());
+        (self.is_resting, self.has_begun_to_listen) = (false, true);
     }
 
     /// What is in memory, if that is all there is: nobody was granted anything since, nor lost it.
@@ -157,7 +222,7 @@ impl ChannelFeed {
         while told.is_empty() {
             let changes = self.feed.recent(limit.min(RECENT_MAX))?;
             // Asked after they were read: whoever was granted something before they were made is known to be.
-            if !known.is_current(&self.db) {
+            if !known.is_current() {
                 return None;
             }
             told.extend(changes.iter().filter_map(|change| known.told(change)));
@@ -170,12 +235,43 @@ impl ChannelFeed {
         Some(told)
     }
 
-    /// What the channels' indexes say.
-    async fn walk(&mut self, limit: usize) -> Result<Vec<Told>, Error> {
+    /// Tells what was read ahead.
+    fn take_ahead(&mut self, limit: usize) -> Vec<Told> {
+        let Some(mut ahead) = self.ahead.take() else { return Vec::new() };
+        let later = ahead.told.split_off(limit.min(ahead.told.len()));
+        let told = std::mem::replace(&mut ahead.told, later);
+        match told.back() {
+            Some(last) if !ahead.told.is_empty() => {
+                self.position = last.position;
+                self.known = None;
+                self.ahead = Some(ahead);
+            }
+            Some(_) | None => self.arrive(*ahead),
+        }
+        told.into()
+    }
+
+    /// Everything is told that was read. What is in memory goes on from where the walk ended. A page of it is no end: losses
+    /// may be left to tell.
+    fn arrive(&mut self, Ahead { end, until, known, .. }: Ahead) {
+        self.position = end;
+        if end.trigger.is_none() {
+            self.feed.skip_to(end.seq);
+        }
+        self.known = Some(known).filter(|_| end >= Position::at(until));
+        if let Some(known) = &self.known {
+            self.feed.listen(known.access(), known.standing());
+            self.has_begun_to_listen = true;
+        }
+    }
+
+    /// What the channels' indexes say: as much as is wanted, or more where there are many of them.
+    async fn walk(&self, limit: usize) -> Result<Ahead, Error> {
         let (sight, until) = self.sight().await?;
         let access = sight.access_within(self.interest.channels.as_deref());
         let losses = if self.interest.losses { Losses::Told } else { Losses::Untold };
         let mut walk = Walk::new(&access, self.position, until, losses);
+        let limit = limit.max(walk.width().min(AHEAD_MAX));
         let page = (2 * limit / walk.width().max(1)).clamp(PAGE_MIN, PAGE_MAX);
         let mut told = VecDeque::new();
         let mut myself = self.myself(&sight, until).await?;
@@ -207,18 +303,8 @@ impl ChannelFeed {
         if told.len() >= limit {
             position = told.back().map_or(position, |last| last.position);
         }
-        self.position = position;
-        if position.trigger.is_none() {
-            self.feed.skip_to(position.seq);
-        }
-        // What is in memory goes on from where the walk ended. A page of it is no end: losses may be left to tell.
-        let is_over = position >= Position::at(until);
-        self.known = is_over.then_some(Known { visible: sight.access, access });
-        if let Some(known) = &self.known {
-            self.feed.listen(&known.access, known.visible.standing());
-            self.has_begun_to_listen = true;
-        }
-        Ok(told.into())
+        let known = Arc::new(Vantage::new(self.db.store.clone(), sight.access, access));
+        Ok(Ahead { told, end: position, until, known })
     }
 
     /// A snapshot with its latest sequence, and what the caller may see at it. What was granted or lost only later must
@@ -246,31 +332,9 @@ impl ChannelFeed {
     }
 }
 
-impl Known {
-    fn is_current(&self, db: &Database) -> bool {
-        match &self.visible {
-            Visibility::Everything => true,
-            Visibility::Channels(known) => db.store.is_current(&known.standing),
-        }
-    }
-
-    /// What is told of a change that has just been made.
-    fn told(&self, change: &Arc<Change>) -> Option<Told> {
-        let position = Position::at(change.seq);
-        let nothing = tidegate_store::Reach::default();
-        let reach = change.reach.as_deref().unwrap_or(&nothing);
-        if self.access.sees(&reach.channels) {
-            return Some(Told { position, news: News::Changed(Arc::clone(change)) });
-        }
-        let left: Vec<Channel> = reach.left.iter().filter(|left| self.access.sees([*left])).cloned().collect();
-        (!left.is_empty()).then(|| Told { position, news: News::Left(Arc::clone(change), left) })
-    }
-}
-
 /// What is told of a row of the walk. Nothing of a document that can still be seen, by other channels.
-async fn tell(sight: &Sight, access: &Access, row: Row<Change>) -> Result<Option<Told>, Error> {
-    let Row { position, about, telling } = row;
-    let change = Arc::new(about);
+async fn tell(sight: &Sight, access: &Access, row: Row<Arc<Change>>) -> Result<Option<Told>, Error> {
+    let Row { position, about: change, telling } = row;
     let news = match telling {
         Telling::Seen => News::Changed(change),
         Telling::Left(_) | Telling::Lost if is_seen(sight, access, &change).await? => return Ok(None),

@@ -6,6 +6,7 @@
 //! Source: `spec/gateway.md` 2.4.
 
 mod by_ids;
+mod hall;
 mod params;
 mod position;
 mod reading;
@@ -18,6 +19,7 @@ use crate::{
     context::{Answer, Context, json},
     error::Error,
 };
+pub(crate) use hall::Halls;
 use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use params::{FeedKind, Filter, Params};
@@ -54,7 +56,7 @@ async fn answer(cx: &Context, db: &Database, body: &Value) -> Answer {
         }
         return Ok(json(StatusCode::OK, by_ids::list(db, &params, ids).await?));
     }
-    let run = Run::new(Reading::new(db, &cx.caller, params)?, kind, cx.draining.clone());
+    let run = Run::new(cx, Reading::new(db, &cx.caller, params)?, kind);
     let content_type = match kind {
         FeedKind::Normal | FeedKind::Longpoll | FeedKind::WebSocket => "application/json",
         FeedKind::Continuous => "application/octet-stream",

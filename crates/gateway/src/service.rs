@@ -1,6 +1,7 @@
 //! The service of one listener: from a request to a response.
 
 use crate::{
+    changes::Halls,
     context::{Answer, Context, Head},
     cors,
     error::Error,
@@ -88,6 +89,8 @@ pub(crate) struct Shared {
     /// What web pages may do on the public port. On the other one they are told nothing.
     pages: Option<Pages>,
     pub(crate) feeds: Arc<Semaphore>,
+    /// Where feeds wait together.
+    pub(crate) halls: Arc<Halls>,
 }
 
 /// What pages may do where the configuration doesn't say.
@@ -128,7 +131,12 @@ impl Gateway {
             Door::Open(_) | Door::Administrators => Port::Admin,
         };
         let pages = (port == Port::Public).then(|| Pages::new(PAGE_RULES));
-        Self { engine, shared: Arc::new(Shared { settings, port, door, pages, feeds }), tasks, draining }
+        Self {
+            engine,
+            shared: Arc::new(Shared { settings, port, door, pages, feeds, halls: Arc::default() }),
+            tasks,
+            draining,
+        }
     }
 
     /// Answers a request. Never fails: a failure is an answer, too.

@@ -70,7 +70,7 @@ impl Source for Numbers {
 impl Feed for Numbers {
     fn rest(&mut self) -> Option<Rest> {
         let (circle, position) = (Arc::clone(&self.server.circle), self.last);
-        Some(Rest { circle, position, quiet_since: self.quiet_since, quiet_max: self.server.quiet_max })
+        Some(Rest { place: circle, position, quiet_since: self.quiet_since, quiet_max: self.server.quiet_max })
     }
 
     fn resume(&mut self, position: u64, sent_at: Instant) {

@@ -8,6 +8,7 @@ use tidegate_testkit::{
 };
 
 const AL: (&str, &str) = ("authorization", "Basic YWw6c2VjcmV0");
+const BO: (&str, &str) = ("authorization", "Basic Ym86c2VjcmV0");
 
 struct Site {
     _server: Server,
@@ -37,9 +38,19 @@ impl Site {
         assert!([200, 201].contains(&answer.status), "{path}: {}", answer.text());
     }
 
+    fn rev(&self, id: &str) -> String {
+        let answer = self.admin.get(&format!("/db/{id}")).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        document["_rev"].as_str().unwrap().to_owned()
+    }
+
     fn follow(&self, query: &str) -> Stream {
+        self.follow_as(AL, query)
+    }
+
+    fn follow_as(&self, user: (&str, &str), query: &str) -> Stream {
         let path = format!("/db/_changes?{query}");
-        let stream = self.public.stream("GET", &path, &[AL], b"").unwrap();
+        let stream = self.public.stream("GET", &path, &[user], b"").unwrap();
         assert_eq!(stream.status, 200);
         stream
     }
@@ -88,5 +99,63 @@ fn a_feed_ends_with_its_user() {
         assert_eq!(site.admin.delete("/db/_user/al").unwrap().status, 200);
         // Whoever reads on comes to the end, not to a cut.
         while feed.next_line().unwrap().is_some() {}
+    }
+}
+
+/// What the next row tells of its document.
+fn told(stream: &mut Stream) -> String {
+    let row: serde_json::Value = serde_json::from_str(&stream.next_row().unwrap().unwrap()).unwrap();
+    let deleted = if row["deleted"] == true { " deleted" } else { "" };
+    let removed = row["removed"].as_array().map(|removed| format!(" removed from {}", removed[0])).unwrap_or_default();
+    format!("{}{deleted}{removed}", row["id"].as_str().unwrap())
+}
+
+#[test]
+fn feeds_that_wait_together_are_told_each_what_it_sees() {
+    let site = Site::start();
+    site.put("/db/_user/bo", r#"{"password":"secret","admin_channels":["y"]}"#);
+    let mut als = site.follow("feed=continuous&since=3&heartbeat=60000");
+    let mut als_other = site.follow("feed=continuous&since=3&style=all_docs");
+    let mut als_live = site.follow("feed=continuous&since=3&active_only=true");
+    let mut bos = site.follow_as(BO, "feed=continuous&since=4");
+    let mut of_x = site.follow("feed=continuous&since=3&filter=sync_gateway/bychannel&channels=x,z");
+    let mut check = |expected: [&[&str]; 5]| {
+        let feeds = [&mut als, &mut als_other, &mut als_live, &mut bos, &mut of_x];
+        for (place, (feed, expected)) in feeds.into_iter().zip(expected).enumerate() {
+            for expected in expected {
+                assert_eq!(told(feed), *expected, "feed {place}");
+            }
+        }
+    };
+    site.put("/db/a", r#"{"channels":["x"]}"#);
+    site.put("/db/b", r#"{"channels":["y"]}"#);
+    check([&["a"], &["a"], &["a"], &["b"], &["a"]]);
+    site.put("/db/c", r#"{"channels":["x","y"]}"#);
+    check([&["c"]; 5]);
+    // It leaves a channel of some, and goes on in that of another.
+    let rev = site.rev("a");
+    site.put(&format!("/db/a?rev={rev}"), r#"{"channels":["y"]}"#);
+    let removed: &[&str] = &["a removed from \"x\""];
+    check([removed, removed, removed, &["a"], removed]);
+    let rev = site.rev("c");
+    assert_eq!(site.admin.delete(&format!("/db/c?rev={rev}")).unwrap().status, 200);
+    site.put("/db/d", r#"{"channels":["x","y"]}"#);
+    let gone: &[&str] = &["c deleted removed from \"x\"", "d"];
+    check([gone, gone, &["d"], &["c deleted removed from \"y\"", "d"], gone]);
+    // A conflict has to be looked up for each.
+    for rev in ["1-a", "1-b"] {
+        let branch = format!(r#"{{"new_edits":false,"docs":[{{"_id":"e","_rev":"{rev}","channels":["x"]}}]}}"#);
+        assert_eq!(site.admin.post("/db/_bulk_docs", &branch).unwrap().status, 201);
+        check([&["e"], &["e"], &["e"], &[], &["e"]]);
+    }
+    site.put("/db/f", r#"{"channels":["x","y"]}"#);
+    check([&["f"]; 5]);
+    // Who is granted something goes on by itself; others stay.
+    site.put("/db/_user/al", r#"{"admin_channels":["x","y","z"]}"#);
+    site.put("/db/g", r#"{"channels":["y"]}"#);
+    site.put("/db/h", r#"{"channels":["z"]}"#);
+    check([&[], &[], &[], &["g"], &[]]);
+    for feed in [&mut als, &mut als_other, &mut als_live, &mut of_x] {
+        while told(feed) != "h" {}
     }
 }

@@ -68,7 +68,7 @@ impl Bells {
     /// Rings for a commit.
     pub(crate) fn ring(&self, changes: &[Arc<Change>], touched: &[Principal], recent: Recent) {
         let board = self.lock();
-        if board.channels.is_empty() && board.all.is_empty() {
+        if board.channels.is_empty() && board.principals.is_empty() && board.all.is_empty() {
             return;
         }
         if recent == Recent::Forgotten {

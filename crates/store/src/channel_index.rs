@@ -4,7 +4,7 @@ use crate::{
     Change, Error, Grant, Reader,
     record::{AssignmentRecord, ChangeRecord, ChannelRecord},
 };
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 use tidegate_channels::{Entry, Periods, Read};
 use tidegate_kv::Direction;
 use tidegate_types::{Channel, Seq};
@@ -50,7 +50,7 @@ impl Reader {
     ///
     /// # Errors
     /// The storage failed.
-    pub async fn channel_rows(&self, read: &Read, limit: usize) -> Result<(Vec<Entry<Change>>, bool), Error> {
+    pub async fn channel_rows(&self, read: &Read, limit: usize) -> Result<(Vec<Entry<Arc<Change>>>, bool), Error> {
         let (mut rows, mut more) = self.indexed_rows(read, limit).await?;
         if read.channel.is_all() {
             let (all, more_of_all) = self.all_rows(read, limit).await?;
@@ -62,14 +62,15 @@ impl Reader {
         Ok((rows, more))
     }
 
-    async fn indexed_rows(&self, read: &Read, limit: usize) -> Result<(Vec<Entry<Change>>, bool), Error> {
+    async fn indexed_rows(&self, read: &Read, limit: usize) -> Result<(Vec<Entry<Arc<Change>>>, bool), Error> {
         let keys = self.inner.keys;
+        let decode = if read.needs_stays { ChannelRecord::decode } else { ChannelRecord::decode_change };
         let (mut rows, mut failure) = (Vec::new(), None);
         let visit = |key: &[u8], value: &[u8]| {
-            let seq = keys.channel_row_in(key).map(|(_, seq)| seq).unwrap_or_default();
-            match ChannelRecord::decode(seq, value) {
+            let seq = key.last_chunk().map(|seq| Seq::new(u64::from_be_bytes(*seq))).unwrap_or_default();
+            match decode(seq, value) {
                 Ok(ChannelRecord { removed, stays, change }) => {
-                    rows.push(Entry { seq, removed, stays, about: change });
+                    rows.push(Entry { seq, removed, stays, about: Arc::new(change) });
                     ControlFlow::Continue(())
                 }
                 Err(error) => {
@@ -85,14 +86,14 @@ impl Reader {
     }
 
     /// Every document, each in `*` since it was first written here.
-    async fn all_rows(&self, read: &Read, limit: usize) -> Result<(Vec<Entry<Change>>, bool), Error> {
+    async fn all_rows(&self, read: &Read, limit: usize) -> Result<(Vec<Entry<Arc<Change>>>, bool), Error> {
         let keys = self.inner.keys;
         let range = keys.sequences(read.after, read.until);
         let found = self.snapshot.scan(range, Direction::Forward, limit).await?;
         let mut rows = Vec::with_capacity(found.len());
         for (key, value) in &found {
             let seq = keys.seq_in(key).unwrap_or_default();
-            let change = ChangeRecord::decode(seq, value)?;
+            let change = Arc::new(ChangeRecord::decode(seq, value)?);
             rows.push(Entry { seq, removed: false, stays: Periods::open_since(seq), about: change });
         }
         if read.needs_stays {
@@ -102,7 +103,7 @@ impl Reader {
     }
 
     /// Says of documents since when they are there, as far as it is known.
-    async fn date(&self, rows: &mut [Entry<Change>]) -> Result<(), Error> {
+    async fn date(&self, rows: &mut [Entry<Arc<Change>>]) -> Result<(), Error> {
         let bodies: Vec<_> =
             rows.iter().map(|row| self.inner.keys.assignment(row.about.winner_body.unwrap_or(Seq::ZERO))).collect();
         for (row, bytes) in rows.iter_mut().zip(self.snapshot.get_many(&bodies).await?) {

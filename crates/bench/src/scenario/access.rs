@@ -222,7 +222,7 @@ impl Site<'_> {
         let request = |number: u64| {
             let (mut wire, user) = (Vec::new(), user(1 + number % users));
             let path = format!(
-                "{DATABASE}/_changes?feed=continuous&since=0&limit=1000000000&filter=sync_gateway/bychannel&channels=live{}",
+                "{DATABASE}/_changes?feed=continuous&since=0&filter=sync_gateway/bychannel&channels=live{}",
                 number % users
             );
             Request::new("GET", &path).authorized(&user).encode(&mut wire);

@@ -109,7 +109,7 @@ impl feed::Feed for Run {
         }
         let circle = self.company.as_mut()?.circle(&self.feed, self.last.seq);
         let (Wait::Timeout(quiet_max) | Wait::Heartbeat(quiet_max)) = self.params.wait;
-        Some(Rest { circle, position: self.last.seq.get(), quiet_since: self.quiet_since, quiet_max })
+        Some(Rest { place: circle, position: self.last.seq.get(), quiet_since: self.quiet_since, quiet_max })
     }
 
     fn resume(&mut self, position: u64, sent_at: Instant) {

@@ -42,21 +42,21 @@ pub(super) enum FeedKind {
 }
 
 /// Which revisions a row names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Style {
     Winner,
     AllDocs,
 }
 
 /// Whether rows of deleted documents come, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Deleted {
     Told,
     LeftOut,
 }
 
 /// As what rows name revisions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Names {
     Revs,
     Versions,

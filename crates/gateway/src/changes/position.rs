@@ -3,6 +3,7 @@
 //! Source: `spec/gateway.md` 2.4.
 
 use crate::error::Error;
+use std::io::Write as _;
 use tidegate_engine::Position;
 
 /// As clients send it, bare or as a JSON string. Of the forms of other servers that tell of a gap below (`low::seq`,
@@ -20,8 +21,8 @@ pub(super) fn parse(text: &str) -> Result<Position, Error> {
 
 /// Appends it as rows tell it: a number, or a string where it is compound.
 pub(super) fn write(position: Position, out: &mut Vec<u8>) {
-    let text = if position.trigger.is_some() { format!("\"{position}\"") } else { position.to_string() };
-    out.extend_from_slice(text.as_bytes());
+    // A `Vec` takes everything.
+    drop(if position.trigger.is_some() { write!(out, "\"{position}\"") } else { write!(out, "{position}") });
 }
 
 #[cfg(test)]

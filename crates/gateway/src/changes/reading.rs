@@ -1,6 +1,7 @@
 //! A feed being read: the rows that its parameters let through, one batch after the other, and the waits between.
 
 use super::{
+    hall::{Company, Shape},
     params::{Deleted, Params, Wait},
     row::{self, Form, Told as Row},
     source::Rows,
@@ -8,7 +9,8 @@ use super::{
 use crate::error::Error;
 use std::time::Duration;
 use tidegate_engine::{Caller, Change, Database, Detail, Document, News, Position, Told};
-use tidegate_types::DocKind;
+use tidegate_http::feed::Rest;
+use tidegate_types::{DocKind, Seq};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +51,36 @@ impl Reading {
         self.last
     }
 
+    /// As what its rows may be written for others, too; `None` where they tell more than the change, or may end.
+    pub(super) fn shape(&self) -> Option<Shape> {
+        let is_shared = self.params.docs.is_none() && self.params.limit == usize::MAX;
+        is_shared.then(|| Shape { form: self.form(), deleted: self.params.deleted })
+    }
+
+    fn form(&self) -> Form {
+        Form { style: self.params.style, names: self.params.names }
+    }
+
+    /// How it waits together with others, if it may.
+    pub(super) fn rest(&mut self, company: &mut Company, quiet_since: Instant) -> Option<Rest> {
+        let position = self.last;
+        let (vantage, db, news) = self.source.rest()?;
+        let place = company.place(vantage, db, news);
+        let (Wait::Timeout(quiet_max) | Wait::Heartbeat(quiet_max)) = self.params.wait;
+        Some(Rest { place, position: position.seq.get(), quiet_since, quiet_max })
+    }
+
+    /// Waits until it has to go on by itself; while it rests.
+    pub(super) async fn recalled(&mut self) {
+        self.source.recalled().await;
+    }
+
+    /// Goes on from a rest: everything up to there was told.
+    pub(super) fn resume(&mut self, seq: Seq) {
+        self.source.resume(seq);
+        self.last = self.source.position();
+    }
+
     /// Whether it has as many rows as were asked for.
     pub(super) fn is_full(&self) -> bool {
         self.left == 0
@@ -59,47 +91,49 @@ impl Reading {
         self.source.has_caught_up()
     }
 
-    /// The next rows, each as JSON; none if there are no more now, or none of those that were read is let through.
-    pub(super) async fn next(&mut self) -> Result<Vec<Vec<u8>>, Error> {
-        let rows = self.source.next(PAGE.min(self.left)).await?;
-        let mut written = Vec::with_capacity(rows.len());
-        for told in rows {
+    /// Hands out the next rows, each as JSON; none if there are no more now, or none of those read is let through.
+    pub(super) async fn next(&mut self, mut each: impl FnMut(&[u8])) -> Result<(), Error> {
+        let mut row = Vec::new();
+        for told in self.source.next(PAGE.min(self.left)).await? {
             self.last = told.position;
-            if let Some(row) = self.write(told).await? {
-                written.push(row);
+            row.clear();
+            self.write(told, &mut row).await?;
+            if !row.is_empty() {
+                each(&row);
                 self.left -= 1;
             }
         }
         if self.left > 0 {
             self.last = self.source.position();
         }
-        Ok(written)
+        Ok(())
     }
 
-    /// What is told as a row, if it is.
-    async fn write(&self, told: Told) -> Result<Option<Vec<u8>>, Error> {
+    /// Appends what is told as a row, if it is.
+    async fn write(&self, told: Told, out: &mut Vec<u8>) -> Result<(), Error> {
         let Told { position, news } = told;
         let (change, left, is_revoked) = match &news {
             News::Changed(change) => (change, &[][..], false),
             News::Left(change, left) => (change, left.as_slice(), false),
             News::Lost(change) => (change, &[][..], true),
-            News::Myself => return Ok(self.write_user(position)),
+            News::Myself => {
+                self.user.iter().for_each(|user| row::write_user(position, user, out));
+                return Ok(());
+            }
         };
         if change.id.kind() == DocKind::Design {
             // They are the server's own, not for devices.
-            return Ok(None);
+            return Ok(());
         }
         if self.params.deleted == Deleted::LeftOut && (change.deleted || is_revoked) {
-            return Ok(None);
+            return Ok(());
         }
         // What can't be seen any more is told of without its document.
         let document = if left.is_empty() && !is_revoked { self.document(change).await? } else { None };
         let document = document.as_ref().zip(self.params.docs.as_ref());
         let row = Row { removed: left, is_revoked, ..Row::of(position, change) };
-        let mut out = Vec::with_capacity(96 + change.id.as_str().len());
-        let form = Form { style: self.params.style, names: self.params.names };
-        row::write(self.source.database(), &row, form, document, &mut out);
-        Ok(Some(out))
+        row::write(self.source.database(), &row, self.form(), document, out);
+        Ok(())
     }
 
     async fn document(&self, change: &Change) -> Result<Option<Document>, Error> {
@@ -107,12 +141,6 @@ impl Reading {
             return Ok(None);
         }
         Ok(self.source.database().changed_document(change, Detail::Plain).await?)
-    }
-
-    fn write_user(&self, position: Position) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
-        row::write_user(position, self.user.as_deref()?, &mut out);
-        Some(out)
     }
 
     /// Waits for a change; since `quiet_since` nothing was sent.

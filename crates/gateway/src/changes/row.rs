@@ -8,12 +8,13 @@ use crate::document::{
     render::{self, Options},
     version::version_of,
 };
+use std::io::Write as _;
 use tidegate_engine::{Change, Database, Document, Position};
 use tidegate_json::write_string;
 use tidegate_types::{Channel, DocId, Rev};
 
 /// How rows are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Form {
     pub(super) style: Style,
     pub(super) names: Names,
@@ -91,9 +92,9 @@ pub(super) fn write_user(position: Position, name: &str, out: &mut Vec<u8>) {
 }
 
 fn write_name(db: &Database, rev: &Rev, names: Names, out: &mut Vec<u8>) {
-    let text = match names {
-        Names::Revs => format!("{{\"rev\":\"{rev}\"}}"),
-        Names::Versions => format!("{{\"cv\":\"{}\"}}", version_of(db, rev)),
-    };
-    out.extend_from_slice(text.as_bytes());
+    // A `Vec` takes everything.
+    drop(match names {
+        Names::Revs => write!(out, "{{\"rev\":\"{rev}\"}}"),
+        Names::Versions => write!(out, "{{\"cv\":\"{}\"}}", version_of(db, rev)),
+    });
 }

@@ -1,11 +1,12 @@
 //! A feed as the body of a response.
 
 use super::{
+    hall::Company,
     params::FeedKind,
     reading::{Reading, Waited},
 };
 use crate::{
-    context::{Answer, json},
+    context::{Answer, Context, json},
     error::Error,
 };
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use tidegate_http::{
     feed::{Feed, Rest},
     respond::{self, Aborted, Source},
 };
+use tidegate_types::Seq;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +31,8 @@ pub(super) struct Run {
     /// Since when nothing was sent.
     quiet_since: Instant,
     draining: CancellationToken,
+    /// With whom it may wait.
+    company: Option<Box<Company>>,
     /// Its place among the feeds that may be open.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -46,13 +50,16 @@ enum Phase {
 }
 
 impl Run {
-    pub(super) fn new(reading: Reading, kind: FeedKind, draining: CancellationToken) -> Self {
+    pub(super) fn new(cx: &Context, reading: Reading, kind: FeedKind) -> Self {
         let out = match kind {
             FeedKind::Normal | FeedKind::Longpoll => b"{\"results\":[\r\n".to_vec(),
             FeedKind::Continuous | FeedKind::WebSocket => Vec::new(),
         };
         let (phase, quiet_since) = (Phase::Reading, Instant::now());
-        Self { reading, kind, phase, is_first: true, out, quiet_since, draining, place: None }
+        let shape = reading.shape().filter(|_| kind == FeedKind::Continuous);
+        let company = shape.map(|shape| Box::new(Company::new(cx, shape)));
+        let draining = cx.draining.clone();
+        Self { reading, kind, phase, is_first: true, out, quiet_since, draining, company, place: None }
     }
 
     /// Keeps its place until it ends.
@@ -103,15 +110,15 @@ impl Run {
     }
 
     async fn read(&mut self) -> Result<(), Error> {
-        for row in self.reading.next().await? {
-            let is_first = std::mem::take(&mut self.is_first);
-            if !is_first && self.kind != FeedKind::Continuous {
-                self.out.push(b',');
+        let Self { reading, out, is_first, kind, .. } = self;
+        let write = |row: &[u8]| {
+            if !std::mem::take(is_first) && *kind != FeedKind::Continuous {
+                out.push(b',');
             }
-            self.out.extend_from_slice(&row);
-            self.out.push(b'\n');
-        }
-        Ok(())
+            out.extend_from_slice(row);
+            out.push(b'\n');
+        };
+        reading.next(write).await
     }
 
     /// Whether there is nothing to wait for.
@@ -175,12 +182,19 @@ impl Source for Run {
 }
 
 impl Feed for Run {
-    /// Each waits for itself.
     fn rest(&mut self) -> Option<Rest> {
-        None
+        if self.phase != Phase::Following || !self.out.is_empty() || self.draining.is_cancelled() {
+            return None;
+        }
+        self.reading.rest(self.company.as_mut()?, self.quiet_since)
     }
 
-    fn resume(&mut self, _position: u64, sent_at: Instant) {
+    async fn recalled(&mut self) {
+        self.reading.recalled().await;
+    }
+
+    fn resume(&mut self, position: u64, sent_at: Instant) {
+        self.reading.resume(Seq::new(position));
         self.quiet_since = sent_at;
     }
 }

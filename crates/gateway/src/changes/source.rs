@@ -3,7 +3,9 @@
 use super::params::{Filter, Params, Revocations};
 use crate::error::Error;
 use std::sync::Arc;
-use tidegate_engine::{Change, ChannelFeed, Database, Feed, FeedEnd, Interest, News, Position, Told};
+use tidegate_engine::{
+    Change, ChannelFeed, ChannelNews, Database, Feed, FeedEnd, Interest, News, Position, Told, Vantage,
+};
 use tidegate_types::Seq;
 
 /// What changed, in order, and what changes. It is subscribed from the moment it is made.
@@ -63,6 +65,34 @@ impl Rows {
         match &mut self.source {
             Source::All(feed) => Ok(feed.next(limit).await?.into_iter().map(changed).collect()),
             Source::Channels(feed) => Ok(feed.next(limit).await?),
+        }
+    }
+
+    /// From where it sees what comes next, if others may tell it; and how to begin to tell.
+    pub(super) fn rest(&mut self) -> Option<(Arc<Vantage>, &Database, impl FnOnce() -> ChannelNews)> {
+        match &mut self.source {
+            Source::All(_) => None,
+            Source::Channels(feed) => {
+                let vantage = feed.rest()?;
+                let feed = &**feed;
+                Some((vantage, feed.database(), || feed.news()))
+            }
+        }
+    }
+
+    /// Waits until it has to go on by itself; while it rests.
+    pub(super) async fn recalled(&mut self) {
+        match &mut self.source {
+            Source::All(_) => std::future::pending().await,
+            Source::Channels(feed) => feed.recalled().await,
+        }
+    }
+
+    /// Goes on from a rest: everything up to there was told.
+    pub(super) fn resume(&mut self, seq: Seq) {
+        match &mut self.source {
+            Source::All(feed) => feed.skip_to(seq),
+            Source::Channels(feed) => feed.resume(seq),
         }
     }
 

@@ -113,9 +113,15 @@ impl Session {
         let mut reading = Reading::new(&self.db, &self.cx.caller, params).map_err(|error| End::Closed(Some(error)))?;
         let mut is_told = false;
         loop {
-            let rows = reading.next().await.map_err(|error| End::Closed(Some(error)))?;
+            let mut rows = Vec::new();
+            let write = |row: &[u8]| {
+                rows.push(if rows.is_empty() { b'[' } else { b',' });
+                rows.extend_from_slice(row);
+            };
+            reading.next(write).await.map_err(|error| End::Closed(Some(error)))?;
             if !rows.is_empty() {
-                self.send(&[b"[".as_slice(), &rows.join(&b','), b"]"].concat()).await?;
+                rows.push(b']');
+                self.send(&rows).await?;
             }
             if reading.is_full() {
                 return Err(End::Closed(None));

@@ -4,12 +4,15 @@
 //! one that is behind, or whose socket takes only a part, is woken to go on by itself. So no feed misses a piece or gets
 //! one twice, and none has a queue. Whose client is slow costs the others one system call.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use super::{
+    Place,
+    seat::{Dismissed, Seat, chunk},
+};
+use bytes::Bytes;
 use std::{
     fmt,
     io::ErrorKind,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Waker,
 };
 use tokio::{net::TcpStream, task::yield_now, time::Instant};
 
@@ -28,54 +31,6 @@ struct Hall {
     /// How many seats there were when those left were last cleared.
     cleared: usize,
     is_closed: bool,
-}
-
-/// The place of one feed, kept from rest to rest. The connection's task and the speaker hold it.
-#[derive(Default)]
-pub(crate) struct Seat(Mutex<Sitting>);
-
-/// What a feed finds in its seat when it leaves.
-pub(super) struct Left {
-    pub(super) stream: Option<TcpStream>,
-    pub(super) position: u64,
-    pub(super) sent_at: Option<Instant>,
-    pub(super) unsent: Bytes,
-}
-
-/// What lies in a seat.
-#[derive(Default)]
-pub(crate) struct Sitting {
-    /// The feed's socket while it rests.
-    pub(crate) stream: Option<TcpStream>,
-    pub(crate) position: u64,
-    pub(crate) sent_at: Option<Instant>,
-    /// What the socket didn't take of the piece that leads to `position`.
-    pub(crate) unsent: Bytes,
-    /// Why the feed must go on by itself.
-    pub(crate) dismissed: Option<Dismissed>,
-    pub(crate) waker: Option<Waker>,
-    /// Whether a circle knows of it.
-    is_listed: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dismissed {
-    /// It can't keep up, or is elsewhere than the circle.
-    Behind,
-    /// The circle is closed.
-    Closed,
-    /// The client is gone.
-    Gone,
-}
-
-/// A chunk of HTTP/1.1's chunked coding; `content` isn't empty.
-pub(crate) fn chunk(content: &[u8]) -> Bytes {
-    let size = format!("{:x}\r\n", content.len());
-    let mut out = BytesMut::with_capacity(size.len() + content.len() + 2);
-    out.put_slice(size.as_bytes());
-    out.put_slice(content);
-    out.put_slice(b"\r\n");
-    out.freeze()
 }
 
 impl Circle {
@@ -142,8 +97,13 @@ impl Circle {
         self.hall().is_closed
     }
 
-    /// Has a feed that is at `position` take its seat; its socket comes back if it can't, as the circle has gone on.
-    pub(super) fn join(&self, seat: &Arc<Seat>, position: u64, stream: TcpStream) -> Result<(), TcpStream> {
+    fn hall(&self) -> MutexGuard<'_, Hall> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place for Circle {
+    fn join(&self, seat: &Arc<Seat>, position: u64, stream: TcpStream) -> Result<(), TcpStream> {
         let mut hall = self.hall();
         if hall.is_closed || position < hall.position {
             return Err(stream);
@@ -151,18 +111,12 @@ impl Circle {
         if hall.seats.len() > 2 * hall.cleared + LEFT_MAX {
             hall.clear();
         }
-        let mut sitting = seat.sitting();
-        (sitting.stream, sitting.position) = (Some(stream), position);
-        (sitting.sent_at, sitting.dismissed) = (None, None);
-        if !sitting.is_listed {
-            sitting.is_listed = true;
+        seat.take(position, stream);
+        let was_listed = std::mem::replace(&mut seat.sitting().is_listed, true);
+        if !was_listed {
             hall.seats.push(Arc::clone(seat));
         }
         Ok(())
-    }
-
-    fn hall(&self) -> MutexGuard<'_, Hall> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -219,28 +173,6 @@ impl Said {
                 sitting.is_listed = false;
                 false
             }
-        }
-    }
-}
-
-impl Seat {
-    pub(super) fn leave(&self) -> Left {
-        let mut sitting = self.sitting();
-        let (stream, unsent) = (sitting.stream.take(), std::mem::take(&mut sitting.unsent));
-        Left { stream, position: sitting.position, sent_at: sitting.sent_at, unsent }
-    }
-
-    pub(super) fn sitting(&self) -> MutexGuard<'_, Sitting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sitting {
-    fn dismiss(&mut self, why: Dismissed) {
-        self.dismissed = Some(why);
-        self.is_listed = false;
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Feed, Rest,
-    circle::{Dismissed, Seat, Sitting, chunk},
+    seat::{Dismissed, Seat, Sitting, chunk},
 };
 use crate::{connection::Intake, respond::Aborted};
 use std::{
@@ -44,11 +44,13 @@ pub(super) async fn run<F: Feed>(mut feed: Box<F>, line: Line) -> Option<Line> {
     loop {
         if let Some(rest) = feed.rest() {
             let seat = seat.get_or_insert_with(Arc::<Seat>::default);
-            match rest.circle.join(seat, rest.position, stream) {
+            match rest.place.join(seat, rest.position, stream) {
                 Err(back) => stream = back,
                 Ok(()) => {
-                    let ending = rested(seat, &rest, &mut intake).await;
-                    let left = seat.leave();
+                    let ending = rested(seat, &rest, &mut intake, feed.recalled()).await;
+                    // Asked before it leaves: what is said later may not be said to it.
+                    let said = rest.place.said();
+                    let left = seat.leave(said);
                     stream = left.stream?;
                     if ending == Ending::Gone {
                         return None;
@@ -74,9 +76,13 @@ pub(super) async fn run<F: Feed>(mut feed: Box<F>, line: Line) -> Option<Line> {
 }
 
 /// Waits until a feed that has taken its seat must go on.
-async fn rested(seat: &Seat, rest: &Rest, intake: &mut Intake) -> Ending {
+async fn rested(seat: &Seat, rest: &Rest, intake: &mut Intake, recalled: impl Future<Output = ()>) -> Ending {
     let mut alarm = pin!(sleep_until(rest.quiet_since + rest.quiet_max));
+    let mut recalled = pin!(recalled);
     poll_fn(|cx| {
+        if recalled.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ending::Due);
+        }
         let mut sitting = seat.sitting();
         if let Poll::Ready(ending) = sitting.poll_ending(intake, cx) {
             return Poll::Ready(ending);

@@ -25,9 +25,25 @@ impl ChannelRecord {
     }
 
     pub(crate) fn decode(seq: Seq, bytes: &[u8]) -> Result<Self, Corrupt> {
+        Self::read(seq, bytes, |_removed, reader| periods::read(reader))
+    }
+
+    /// Without the stays of a document that is in the channel: most rows are asked for nothing but their change.
+    pub(crate) fn decode_change(seq: Seq, bytes: &[u8]) -> Result<Self, Corrupt> {
+        Self::read(seq, bytes, |removed, reader| match removed {
+            true => periods::read(reader),
+            false => periods::skip(reader).map(|()| Periods::default()),
+        })
+    }
+
+    fn read(
+        seq: Seq,
+        bytes: &[u8],
+        stays: impl FnOnce(bool, &mut Reader<'_>) -> Result<Periods, Corrupt>,
+    ) -> Result<Self, Corrupt> {
         let mut reader = Reader::versioned("channel", VERSION, bytes)?;
         let removed = reader.byte()? & REMOVED != 0;
-        let stays = periods::read(&mut reader)?;
+        let stays = stays(removed, &mut reader)?;
         let change = ChangeRecord::decode(seq, reader.rest())?;
         Ok(Self { removed, stays, change })
     }
@@ -46,6 +62,10 @@ mod tests {
         assert_eq!(record.stays.current(), Some(Seq::new(8)));
         assert_eq!((record.change.id.as_str(), record.change.seq), ("doc", Seq::new(9)));
         assert_eq!(record.encode(), bytes);
+        assert_eq!(ChannelRecord::decode_change(Seq::new(9), bytes), Ok(record.clone()));
+        let present = ChannelRecord { removed: false, ..record };
+        let told = ChannelRecord { stays: Periods::default(), ..present.clone() };
+        assert_eq!(ChannelRecord::decode_change(Seq::new(9), &present.encode()), Ok(told));
         for length in 0..bytes.len() {
             assert!(ChannelRecord::decode(Seq::new(9), &bytes[..length]).is_err());
         }

@@ -16,6 +16,15 @@ pub(crate) fn put(out: &mut Vec<u8>, periods: &Periods) {
     }
 }
 
+/// Passes over them.
+pub(crate) fn skip(reader: &mut Reader<'_>) -> Result<(), Corrupt> {
+    for _ in 0..reader.length()? {
+        reader.number()?;
+        reader.number()?;
+    }
+    Ok(())
+}
+
 pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Periods, Corrupt> {
     let mut periods = Vec::new();
     for _ in 0..reader.length()? {

@@ -254,7 +254,7 @@ impl Play {
             };
             assert!(row.position > self.position, "{:?} after {:?}", row.position, self.position);
             self.position = row.position;
-            self.obey(&reader, &standing.access, row.about, &row.telling).await;
+            self.obey(&reader, &standing.access, Change::clone(&row.about), &row.telling).await;
         }
     }
 
