@@ -320,7 +320,7 @@ impl Written<'_> {
                 // Told by the feed itself alone.
                 News::Lost(_) | News::Myself => continue,
             };
-            if self.shape.deleted == Deleted::LeftOut && change.deleted {
+            if !self.shape.deleted.tells(change) {
                 continue;
             }
             row::write(self.db, &Row { removed, ..Row::of(*position, change) }, self.shape.form, None, &mut out);

@@ -8,9 +8,9 @@ use crate::{
 };
 use serde_json::Value;
 use std::{borrow::Cow, time::Duration};
-use tidegate_engine::Position;
+use tidegate_engine::{Change, Position};
 use tidegate_http::query::Query;
-use tidegate_types::{Channel, DocId};
+use tidegate_types::{Channel, DocId, DocKind};
 
 /// The least and the greatest time between two heartbeats.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(25_000);
@@ -53,6 +53,13 @@ pub(super) enum Style {
 pub(super) enum Deleted {
     Told,
     LeftOut,
+}
+
+impl Deleted {
+    /// Whether a change is told at all. Design documents are the server's own, not for devices.
+    pub(super) fn tells(self, change: &Change) -> bool {
+        change.id.kind() != DocKind::Design && !(self == Self::LeftOut && change.deleted)
+    }
 }
 
 /// As what rows name revisions.

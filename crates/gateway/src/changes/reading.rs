@@ -10,7 +10,7 @@ use crate::error::Error;
 use std::time::Duration;
 use tidegate_engine::{Caller, Change, Database, Detail, Document, News, Position, Told};
 use tidegate_http::feed::Rest;
-use tidegate_types::{DocKind, Seq};
+use tidegate_types::Seq;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -121,11 +121,7 @@ impl Reading {
                 return Ok(());
             }
         };
-        if change.id.kind() == DocKind::Design {
-            // They are the server's own, not for devices.
-            return Ok(());
-        }
-        if self.params.deleted == Deleted::LeftOut && (change.deleted || is_revoked) {
+        if !self.params.deleted.tells(change) || (self.params.deleted == Deleted::LeftOut && is_revoked) {
             return Ok(());
         }
         // What can't be seen any more is told of without its document.
