@@ -28,12 +28,13 @@ process.on('SIGTERM', () => process.exit(1));
 export class Server {
   /**
    * A running server on an empty folder. `folder` names another server's folder instead; `gateway` has it listen for
-   * Sync Gateway's clients, too: at `gateway` for users, and at `admin`.
+   * Sync Gateway's clients, too, as its version `profile`: at `gateway` for users, and at `admin`.
    */
-  static async start({ folder, gateway = false } = {}) {
+  static async start({ folder, gateway = false, profile = '4' } = {}) {
     const root = folder === undefined ? await mkdtemp(join(tmpdir(), 'tidegate-e2e-')) : undefined;
     const server = new Server(root, folder ?? join(root, 'data'));
     server.hasGateway = gateway;
+    server.profile = profile;
     started.add(server);
     try {
       await server.#spawn('127.0.0.1:0');
@@ -130,6 +131,7 @@ export class Server {
     const host = (url) => (url === undefined ? '127.0.0.1:0' : new URL(url).host);
     const gateway = this.hasGateway ? [host(this.gateway), host(this.admin)] : ['off', 'off'];
     const others = ['--gateway', gateway[0], '--admin', gateway[1], '--metrics', 'off', '--jobs', 'off'];
+    if (this.hasGateway) others.push('--profile', this.profile);
     const child = spawn(binary(), ['dev', '--data', this.folder, '--couch', address, ...others], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -23,7 +23,7 @@ use tidegate_http::{
 use tidegate_types::PrincipalName;
 
 /// The keys of Sync Gateway's, and ours. What isn't put into effect here is kept, and given back.
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "allow_conflicts",
     "allow_empty_password",
     "bucket",

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     explain, figures,
     keyspace::Keyspace,
-    list, local, oidc, principals, replications, resync, revisions,
+    list, local, oidc, openapi, principals, replications, resync, revisions,
     route::{DatabaseRoute, ServerRoute},
     server,
     service::{Port, challenged},
@@ -30,6 +30,7 @@ pub(crate) async fn answer_server(cx: &Context, route: ServerRoute, _body: Incom
         R::Expvar => Box::pin(figures::expvar(cx)).await,
         R::Metrics => Box::pin(figures::metrics(cx)).await,
         R::Stats => Ok(figures::stats(cx)),
+        R::Api(file) => openapi::page::answer(&cx.request, file, (cx.shared.edition(), &cx.shared.document)),
         R::Later => Err(Error::not_implemented()),
     }
 }

@@ -20,6 +20,7 @@ mod keyspace;
 mod list;
 mod local;
 mod oidc;
+mod openapi;
 mod principals;
 mod replications;
 mod resync;

@@ -3,7 +3,7 @@
 //!
 //! Source: `spec/gateway.md` 2.
 
-use crate::{error::Error, keyspace::Keyspace, oidc::OidcRoute, service::Port};
+use crate::{error::Error, keyspace::Keyspace, oidc::OidcRoute, openapi::page::PageFile, service::Port};
 use tidegate_http::path::{Plus, Segments};
 use tidegate_types::{DocId, DocKind};
 
@@ -44,6 +44,8 @@ pub(crate) enum ServerRoute {
     Expvar,
     Metrics,
     Stats,
+    /// The documents of this dialect, and the page that shows them.
+    Api(PageFile),
     /// Sync Gateway has it; Tidegate hasn't, or not yet.
     Later,
 }
@@ -126,7 +128,8 @@ pub(crate) fn parse(path: &str) -> Result<Parsed, Error> {
         return Ok(Parsed { route: Route::Server(ServerRoute::Welcome), slash: Slash::Right });
     };
     if let Some(route) = server_route(first, rest) {
-        return Ok(Parsed { route: Route::Server(route), slash: slash(segments.trailing_slash(), false) });
+        let has_slash = route == ServerRoute::Api(PageFile::Page);
+        return Ok(Parsed { route: Route::Server(route), slash: slash(segments.trailing_slash(), has_slash) });
     }
     if first.is_empty() || first.starts_with('_') {
         return Err(Error::unknown_url());
@@ -161,6 +164,7 @@ fn server_route(name: &str, rest: &[&str]) -> Option<ServerRoute> {
         ("_expvar", []) => ServerRoute::Expvar,
         ("metrics" | "_metrics", []) => ServerRoute::Metrics,
         ("_stats", []) => ServerRoute::Stats,
+        ("_api", rest) => ServerRoute::Api(PageFile::named(rest)?),
         ("_heap" | "_sgcollect_info" | "_cluster_info" | "_cluster_compat_version" | "_post_upgrade", [])
         | ("_profile" | "_debug" | "_cluster_compat_version" | "_rosmar", _) => ServerRoute::Later,
         _ => return None,
@@ -265,7 +269,7 @@ impl Route {
     pub(crate) fn methods(&self, port: Port) -> &'static [&'static str] {
         match (self, port) {
             (Self::Server(route), Port::Admin) => route.methods_of_admin(),
-            (Self::Server(ServerRoute::Welcome | ServerRoute::Ping), Port::Public) => GET,
+            (Self::Server(ServerRoute::Welcome | ServerRoute::Ping | ServerRoute::Api(_)), Port::Public) => GET,
             (Self::Server(_), Port::Public) => NONE,
             (Self::Database(_, route), Port::Admin) => route.methods_of_admin(),
             (Self::Database(_, route), Port::Public) => route.methods_of_public(),
@@ -276,9 +280,14 @@ impl Route {
 impl ServerRoute {
     fn methods_of_admin(self) -> &'static [&'static str] {
         match self {
-            Self::Welcome | Self::Ping | Self::AllDbs | Self::Status | Self::Expvar | Self::Metrics | Self::Stats => {
-                GET
-            }
+            Self::Welcome
+            | Self::Ping
+            | Self::AllDbs
+            | Self::Status
+            | Self::Expvar
+            | Self::Metrics
+            | Self::Stats
+            | Self::Api(_) => GET,
             Self::Config => GET_PUT,
             Self::Logging => GET_PUT_POST,
             Self::Later => ALL,
@@ -460,6 +469,10 @@ mod tests {
         check("/_all_dbs/", "AllDbs Surplus");
         check("/_nothing", "404 unknown URL");
         check("/_nothing/", "404 unknown URL");
+        check("/_api", "Api(Page) Missing");
+        check("/_api/", "Api(Page) Right");
+        check("/_api/openapi.json", "Api(Document) Right");
+        check("/_api/nothing", "404 unknown URL");
         check("//", "404 unknown URL");
     }
 

@@ -6,6 +6,7 @@ use crate::{
     cors,
     error::Error,
     handlers::{answer_database, answer_server},
+    openapi::{Edition, page::PackedDocument},
     route::{self, DatabaseRoute, Parsed, Route, ServerRoute, Slash},
     server, session,
 };
@@ -91,6 +92,14 @@ pub(crate) struct Shared {
     pub(crate) feeds: Arc<Semaphore>,
     /// Where feeds wait together.
     pub(crate) halls: Arc<Halls>,
+    pub(crate) document: PackedDocument,
+}
+
+impl Shared {
+    /// Which document tells of this listener.
+    pub(crate) fn edition(&self) -> Edition {
+        Edition { port: self.port, profile: self.settings.profile }
+    }
 }
 
 /// What pages may do where the configuration doesn't say.
@@ -131,12 +140,9 @@ impl Gateway {
             Door::Open(_) | Door::Administrators => Port::Admin,
         };
         let pages = (port == Port::Public).then(|| Pages::new(PAGE_RULES));
-        Self {
-            engine,
-            shared: Arc::new(Shared { settings, port, door, pages, feeds, halls: Arc::default() }),
-            tasks,
-            draining,
-        }
+        let (halls, document) = (Arc::default(), PackedDocument::default());
+        let shared = Shared { settings, port, door, pages, feeds, halls, document };
+        Self { engine, shared: Arc::new(shared), tasks, draining }
     }
 
     /// Answers a request. Never fails: a failure is an answer, too.
@@ -222,7 +228,7 @@ impl Gateway {
                 let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
                 let login = self.engine.authenticate(&request.credentials(&header)).await;
                 match login.map_err(Error::from) {
-                    _ if is_for_anybody(route) => Ok((self.engine.anonymous().caller, None)),
+                    _ if is_for_anybody(route, Port::Admin) => Ok((self.engine.anonymous().caller, None)),
                     Ok(login) if login.caller.is_admin() => Ok((login.caller, None)),
                     Ok(_) => Err(challenged(Error::login_required())),
                     Err(error) => Err(challenged(error)),
@@ -292,9 +298,12 @@ fn check_origin(request: &Head, cors: Option<&Cors>) -> Result<(), Error> {
     Err(Error::new(StatusCode::FORBIDDEN, "pages of this origin may not do this: see [cors]"))
 }
 
-/// Whether it is told to those who don't say who they are.
-fn is_for_anybody(route: &Route) -> bool {
-    matches!(route, Route::Server(ServerRoute::Welcome | ServerRoute::Ping))
+/// Whether it is told to those who don't say who they are. What the public port has of the server, it has for everybody.
+pub(crate) fn is_for_anybody(route: &Route, port: Port) -> bool {
+    match port {
+        Port::Public => matches!(route, Route::Server(_)),
+        Port::Admin => matches!(route, Route::Server(ServerRoute::Welcome | ServerRoute::Ping)),
+    }
 }
 
 pub(crate) fn challenged(error: Error) -> Error {

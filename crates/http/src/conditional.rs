@@ -31,6 +31,11 @@ impl<'a> ETag<'a> {
         Self { weak: false, text }
     }
 
+    /// A weak tag, of what goes out in several forms. As for [`strong`](Self::strong), not all characters can be in it.
+    pub fn weak(text: impl Into<Cow<'a, str>>) -> Self {
+        Self { weak: true, ..Self::strong(text) }
+    }
+
     /// Reads one tag. A text without quotes is a tag as well: clients send bare revisions, and CouchDB takes them.
     pub fn parse(text: &'a str) -> Option<Self> {
         let text = text.trim();

@@ -78,6 +78,7 @@ files! {
     logins => "logins.test.mjs",
     nano => "nano.test.mjs",
     oidc => "oidc.test.mjs",
+    openapi => "openapi.test.mjs",
     pouchdb => "pouchdb.test.mjs",
     replicator_peers => "replicator-peers.test.mjs",
     replicator_ways => "replicator-ways.test.mjs",

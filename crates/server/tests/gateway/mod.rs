@@ -4,6 +4,7 @@ mod config;
 mod documents;
 mod doors;
 mod feeds;
+mod openapi;
 mod trials;
 mod users;
 
