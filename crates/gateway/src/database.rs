@@ -32,11 +32,17 @@ pub(crate) async fn create(cx: &Context, keyspace: &Keyspace, body: Incoming) ->
     let parsed = name.parse::<DbName>().ok().filter(|name| !is_system(name));
     let illegal = || Error::bad_request(format!("1 errors:\n400 Illegal database name: {name}"));
     let name = parsed.ok_or_else(illegal)?;
-    let (engine, caller) = (cx.engine.clone(), cx.caller.clone());
+    let task_cx = cx.clone();
     let made = async move {
-        let new = engine.prepare_database_in_channels(&caller, &name).await?;
+        let engine = &task_cx.engine;
+        let new = engine.prepare_database_in_channels(&task_cx.caller, &name).await?;
+        // Replications may be left of one that was deleted in CouchDB's dialect, which knows nothing of them.
+        let ready = match replications::delete_all(&task_cx, &name).await {
+            Ok(()) => config::begin(new.database(), config).await,
+            refused => refused,
+        };
         // What can't be configured isn't there, and nobody sees what isn't configured yet.
-        match config::begin(new.database(), config).await {
+        match ready {
             Ok(()) => Ok(engine.publish_database(new).await?),
             Err(error) => {
                 engine.discard_database(new);
@@ -49,7 +55,8 @@ pub(crate) async fn create(cx: &Context, keyspace: &Keyspace, body: Incoming) ->
 }
 
 pub(crate) async fn delete(cx: &Context, name: &DbName) -> Answer {
-    replications::delete_all(cx, &cx.database(name).await?).await?;
+    cx.database(name).await?;
+    replications::delete_all(cx, name).await?;
     cx.engine.delete_database(&cx.caller, name).await?;
     Ok(json_value(StatusCode::OK, &json!({})))
 }

@@ -4,6 +4,7 @@ use crate::{
     config,
     context::{Answer, Context, json_value},
     error::Error,
+    replications,
 };
 use http::StatusCode;
 use hyper::body::Incoming;
@@ -96,10 +97,15 @@ fn nothing_to_collect() -> Value {
 
 /// Lets go of everything in the database: documents, users, sessions. Its configuration stays.
 pub(crate) async fn flush(cx: &Context, db: &Database) -> Answer {
-    let (engine, db) = (cx.engine.clone(), db.clone());
+    let (task_cx, db) = (cx.clone(), db.clone());
     let flushed = async move {
+        let engine = &task_cx.engine;
         let new = engine.prepare_successor(&db).await?;
-        match config::put_principals_of(new.database()).await {
+        let ready = match config::put_principals_of(new.database()).await {
+            Ok(()) => replications::hand_over(&task_cx, &db, new.database()).await,
+            refused => refused,
+        };
+        match ready {
             Ok(()) => Ok(engine.replace_database(new).await?),
             Err(error) => {
                 engine.discard_database(new);

@@ -201,6 +201,8 @@ fn passwords_are_told_nobody() {
         let text = pair.here().get(path).unwrap().text();
         assert!(text.contains("xxxxx") && !text.contains("secret"), "{path}: {text}");
     }
+    assert_eq!(pair.here().post("/db/_flush", "").unwrap().status, 200);
+    assert!(pair.here().get("/db/_replication/").unwrap().text().contains("push"), "a flush leaves what is configured");
     assert_eq!(pair.here().delete("/db/").unwrap().status, 200);
     put(&pair.here(), "/db/", "{}");
     assert_eq!(pair.here().get("/db/_replication/").unwrap().text(), "{}");

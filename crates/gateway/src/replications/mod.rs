@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use status::Told;
 use tidegate_engine::{Database, RunningReplication};
 use tidegate_http::respond;
+use tidegate_types::DbName;
 
 pub(crate) async fn list(cx: &Context, db: &Database) -> Answer {
     let records = Records::of(cx, db).await?.list().await?;
@@ -82,11 +83,16 @@ pub(crate) async fn delete(cx: &Context, db: &Database, id: &str) -> Answer {
     Ok(respond::empty(StatusCode::OK))
 }
 
-/// Of a database that is to be deleted.
-pub(crate) async fn delete_all(cx: &Context, db: &Database) -> Result<(), Error> {
-    let records = Records::of(cx, db).await?;
-    for record in records.list().await? {
-        records.remove(&record).await?;
+/// Takes away the replications of all databases that had this name: of one that is to be deleted, or is to come.
+pub(crate) async fn delete_all(cx: &Context, name: &DbName) -> Result<(), Error> {
+    Records::clear(cx, name).await
+}
+
+/// Hands the replications of a database to the one that has taken its place.
+pub(crate) async fn hand_over(cx: &Context, old: &Database, new: &Database) -> Result<(), Error> {
+    let (Some(old), Some(new)) = (Records::find(cx, old).await?, Records::find(cx, new).await?) else { return Ok(()) };
+    for record in old.list().await? {
+        new.put(&record).await?;
     }
     Ok(())
 }

@@ -5,9 +5,10 @@
 
 use super::config::{Config, Way};
 use crate::{context::Context, error::Error, stored};
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, fmt::Write as _, ops::Bound};
-use tidegate_engine::{Database, Detail, DocRange, Document, Order, Which};
+use tidegate_engine::{Database, Detail, DocRange, Document, Order, Which, Write};
 use tidegate_types::{DbName, DocId, Rev};
 
 /// Documents read at once.
@@ -56,12 +57,19 @@ impl Record {
 }
 
 impl Records {
-    pub(super) async fn of(cx: &Context, db: &Database) -> Result<Self, Error> {
+    /// `None` where somebody has deleted `_replicator`: nothing is configured then.
+    pub(super) async fn find(cx: &Context, db: &Database) -> Result<Option<Self>, Error> {
+        let Some(replicator) = replicator(cx).await? else { return Ok(None) };
         let uuid = db.uuid().iter().fold(String::new(), |mut text, byte| {
             let _written = write!(text, "{byte:02x}");
             text
         });
-        Ok(Self { replicator: cx.database(&DbName::replicator()).await?, name: db.name().clone(), uuid })
+        Ok(Some(Self { replicator, name: db.name().clone(), uuid }))
+    }
+
+    pub(super) async fn of(cx: &Context, db: &Database) -> Result<Self, Error> {
+        let missing = || Error::new(StatusCode::SERVICE_UNAVAILABLE, "the database _replicator is missing");
+        Self::find(cx, db).await?.ok_or_else(missing)
     }
 
     fn id(&self, replication: &str, way: Way) -> Result<DocId, Error> {
@@ -69,11 +77,23 @@ impl Records {
         id.parse().map_err(|_illegal| Error::bad_request("replication_id can't be a part of a document's id"))
     }
 
+    /// Takes away all that is configured for databases of this name, whichever they were.
+    pub(super) async fn clear(cx: &Context, name: &DbName) -> Result<(), Error> {
+        let Some(replicator) = replicator(cx).await? else { return Ok(()) };
+        let mut rows = replicator.list(range_of(name)).await?;
+        loop {
+            let page = rows.next(PAGE).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let tombstones = page.iter().map(|row| stored::edit(&row.id, None, Some(row.winner.rev.clone())));
+            write(&replicator, tombstones.collect::<Result<_, _>>()?).await?;
+        }
+    }
+
     /// All of them, in the order of their names.
     pub(super) async fn list(&self) -> Result<Vec<Record>, Error> {
-        let start = Bound::Included(format!("gateway:{}:", self.name));
-        let end = Bound::Excluded(format!("gateway:{};", self.name));
-        let mut rows = self.replicator.list(DocRange { start, end, order: Order::Ascending }).await?;
+        let mut rows = self.replicator.list(range_of(&self.name)).await?;
         let mut found: BTreeMap<String, Record> = BTreeMap::new();
         loop {
             let page = rows.next(PAGE).await?;
@@ -145,7 +165,7 @@ impl Records {
                 writes.push(stored::edit(&id, None, rev)?);
             }
         }
-        self.write(writes).await
+        write(&self.replicator, writes).await
     }
 
     async fn left_over(&self, id: &DocId) -> Result<Option<Rev>, Error> {
@@ -174,13 +194,27 @@ impl Records {
 
     pub(super) async fn remove(&self, record: &Record) -> Result<(), Error> {
         let tombstones = record.ways.values().map(|kept| stored::edit(&kept.id, None, Some(kept.rev.clone())));
-        self.write(tombstones.collect::<Result<_, _>>()?).await
+        write(&self.replicator, tombstones.collect::<Result<_, _>>()?).await
     }
+}
 
-    async fn write(&self, writes: Vec<tidegate_engine::Write>) -> Result<(), Error> {
-        for outcome in self.replicator.write(writes).await? {
-            outcome?;
-        }
-        Ok(())
+async fn replicator(cx: &Context) -> Result<Option<Database>, Error> {
+    match cx.engine.database(&cx.caller, &DbName::replicator()).await {
+        Ok(replicator) => Ok(Some(replicator)),
+        Err(tidegate_engine::Error::NoDatabase(_)) => Ok(None),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// The documents of a database's replications.
+fn range_of(name: &DbName) -> DocRange {
+    let (start, end) = (format!("gateway:{name}:"), format!("gateway:{name};"));
+    DocRange { start: Bound::Included(start), end: Bound::Excluded(end), order: Order::Ascending }
+}
+
+async fn write(replicator: &Database, writes: Vec<Write>) -> Result<(), Error> {
+    for outcome in replicator.write(writes).await? {
+        outcome?;
+    }
+    Ok(())
 }
