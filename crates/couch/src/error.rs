@@ -119,7 +119,7 @@ impl From<tidegate_engine::Error> for Error {
             E::InvalidDesign(reason) => Self::new(StatusCode::BAD_REQUEST, "invalid_design_doc", reason),
             E::IllegalPartition(reason) => Self::new(StatusCode::BAD_REQUEST, "illegal_partition", reason),
             E::NotPartitioned => Self::bad_request("database is not partitioned"),
-            E::NoDatabase(_) => Self::not_found("Database does not exist."),
+            E::NoDatabase(_) | E::NoCollection(_) => Self::not_found("Database does not exist."),
             E::DatabaseExists(_) => {
                 let reason = "The database could not be created, the file already exists.";
                 Self::new(StatusCode::PRECONDITION_FAILED, "file_exists", reason)

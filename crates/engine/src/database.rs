@@ -117,7 +117,9 @@ impl Database {
         }
         let rules = self.engine.inner.rules(&self.store).await?;
         let viewer = self.engine.inner.viewer(&self.store, &rules, &self.caller).await?;
-        Ok(Self { rules, viewer, ..self.clone() })
+        let renewed = Self { rules, viewer, ..self.clone() };
+        renewed.check_in_use()?;
+        Ok(renewed)
     }
 
     /// Whether the rules that its holder was checked by are those of now.

@@ -20,7 +20,7 @@ use std::{
     time::SystemTime,
 };
 use tidegate_kv::{Health, Kv, Stats};
-use tidegate_store::{Backup, Compaction, Documents, Store};
+use tidegate_store::{Backup, CollectionId, Compaction, Documents, Store};
 use tidegate_types::DbName;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -41,7 +41,7 @@ pub(crate) struct Inner {
     pub(crate) scripts: Scripts,
     pub(crate) measurements: Measurements,
     /// What governs the databases in use, by their ids.
-    rules: Mutex<HashMap<[u8; 8], Arc<Rules>>>,
+    rules: Mutex<HashMap<CollectionId, Arc<Rules>>>,
     pub(crate) party: Party,
     pub(crate) replicator_taken: Taken,
     /// Who tells what replications are doing.
@@ -382,19 +382,19 @@ impl Inner {
 
     /// Of a database that is gone.
     pub(crate) fn forget_rules(&self, uuid: &[u8; 8]) {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner).remove(uuid);
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| id.database != *uuid);
     }
 
     /// What governs a database now.
     pub(crate) async fn rules(&self, store: &tidegate_store::Database) -> Result<Arc<Rules>, Error> {
         let version = store.rules_version();
         let live = self.config.live();
-        let known = self.rules.lock().unwrap_or_else(PoisonError::into_inner).get(&store.uuid()).cloned();
+        let known = self.rules.lock().unwrap_or_else(PoisonError::into_inner).get(&store.collection_id()).cloned();
         if let Some(rules) = known.filter(|rules| rules.is_current(version, &live)) {
             return Ok(rules);
         }
         let rules = Arc::new(Rules::load(store, version, live).await?);
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner).insert(store.uuid(), Arc::clone(&rules));
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).insert(store.collection_id(), Arc::clone(&rules));
         Ok(rules)
     }
 }

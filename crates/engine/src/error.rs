@@ -2,7 +2,7 @@
 
 use crate::config::Refusal;
 use std::sync::Arc;
-use tidegate_types::DbName;
+use tidegate_types::{CollectionName, DbName};
 
 /// A failed operation. Nothing of it took effect.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,9 @@ pub enum Error {
     /// There is no database of this name.
     #[error("database {0} does not exist")]
     NoDatabase(DbName),
+    /// There is no collection of this name, or it isn't in use.
+    #[error("there is no collection {0}")]
+    NoCollection(CollectionName),
     /// There is a database of this name already.
     #[error("database {0} exists")]
     DatabaseExists(DbName),

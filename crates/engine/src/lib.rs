@@ -10,6 +10,7 @@ mod attachments;
 mod auth_design;
 mod caller;
 mod channel_history;
+mod collections;
 mod config;
 mod conflicts;
 mod database;
@@ -51,6 +52,7 @@ pub use administrator::Administrator;
 pub use attachments::{AttachmentReader, AttachmentUpload, StagedAttachment};
 pub use caller::Caller;
 pub use channel_history::{ChannelHistory, spans};
+pub use collections::{CollectionPlan, Collections, SyncPlan};
 pub use config::{
     BadValue, Compression, CorsRules, DefaultSecurity, Expected, Flag, Live, Persistence, Refusal, ReplicatorRules,
     Sections, UuidAlgorithm, ValidUser,
@@ -69,8 +71,8 @@ pub use offline::Offline;
 pub use options::Service;
 pub use partition::{Partition, check as check_partition};
 pub use principals::{
-    Fetch, FetchFailure, FetchRequest, Fetched, NewSession, OidcEntry, OidcLogin, OidcReturn, PrincipalLogin,
-    PrincipalOutcome, RoleInfo, SessionInfo, UserInfo, WhoAmI, WriteMode,
+    CollectionChannels, Fetch, FetchFailure, FetchRequest, Fetched, NewSession, OidcEntry, OidcLogin, OidcReturn,
+    PrincipalLogin, PrincipalOutcome, RoleInfo, SessionInfo, UserInfo, WhoAmI, WriteMode,
 };
 pub use replications::{RunningReplication, TellReplications};
 pub use replicator::Replicator;

@@ -1,6 +1,6 @@
 //! Databases that are configured before they are there: a cut in between leaves nothing.
 
-use crate::{Caller, Database, Engine, Error, Layout, rules};
+use crate::{Caller, Database, Engine, Error, Layout, rules, sync};
 use tidegate_store::{Documents, Unpublished};
 use tidegate_types::DbName;
 
@@ -38,6 +38,10 @@ impl Engine {
         let settings = settings.into_iter().flatten().collect();
         let unpublished = self.inner.store.prepare(db.name(), self.inner.now_s(), settings).await?;
         unpublished.database().set_revs_limit(db.info().await?.revs_limit).await?;
+        for collection in db.store.collections() {
+            let successor = unpublished.database().make_collection(collection.collection_name()).await?;
+            sync::set(&successor, sync::source(&collection).await?.as_deref()).await?;
+        }
         self.configured(&db.caller, unpublished).await
     }
 

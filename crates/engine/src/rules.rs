@@ -1,7 +1,7 @@
 //! What governs a database: who may use it, how its documents may be named, and what they must be like.
 
 use crate::{
-    Conflicts, Error, Layout, Service,
+    Collections, Conflicts, Error, Layout, Service, collections,
     config::{DefaultSecurity, Live},
     conflicts, options, partition, principals,
     sight::Existence,
@@ -22,10 +22,11 @@ const EXISTENCE: &str = "existence";
 const HIDDEN: &[u8] = b"hidden";
 
 /// All settings that govern a database, but for whether its documents are in channels.
-pub(crate) const SETTINGS: [&str; 9] = [
+pub(crate) const SETTINGS: [&str; 10] = [
     SECURITY,
     LAYOUT,
     EXISTENCE,
+    collections::COLLECTIONS,
     conflicts::CONFLICTS,
     options::OPTIONS,
     options::SERVICE,
@@ -34,11 +35,13 @@ pub(crate) const SETTINGS: [&str; 9] = [
     tombstones::LIFETIME,
 ];
 
-/// What governs a database, as it was at one version of it.
+/// What governs a collection of a database, as it was at one version of it.
 pub(crate) struct Rules {
     version: u64,
     live: Arc<Live>,
     pub(crate) security: Security,
+    /// Those that are in use.
+    pub(crate) collections: Collections,
     pub(crate) layout: Layout,
     pub(crate) purpose: Purpose,
     /// How users of the database log in.
@@ -97,8 +100,9 @@ impl Rules {
                 DefaultSecurity::Everyone => Security::everyone(),
             },
         };
+        let is_default = store.collection_name().is_default();
         let layout = match store.setting(LAYOUT).await? {
-            Some(text) if text == PARTITIONED => Layout::Partitioned,
+            Some(text) if text == PARTITIONED && is_default => Layout::Partitioned,
             Some(_) | None => Layout::Whole,
         };
         let purpose = if *store.name() == live.auth.users_db { Purpose::Users } else { Purpose::of(store.name()) };
@@ -107,6 +111,7 @@ impl Rules {
             None => LoginRules::default(),
         };
         let (conflicts, service) = (Conflicts::load(store).await?, Service::load(store).await?);
+        let collections = Collections::load(store).await?;
         let validators = validators::load(store).await?;
         let sync = if store.has_channels() { Some(sync::load(store).await?) } else { None };
         let existence = match store.setting(EXISTENCE).await? {
@@ -118,6 +123,7 @@ impl Rules {
             version,
             live,
             security,
+            collections,
             layout,
             purpose,
             logins,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tidegate_revtree::{Node, Tree};
 use tidegate_script::{Expiry, Program, Rejection, SyncCaller, SyncInput, SyncOutcome};
 use tidegate_store::{Assigned, Assignment, DocRow, Edit, Grant, Granted, Reader};
-use tidegate_types::{DocId, DocKind, Principal};
+use tidegate_types::{CollectionName, DocId, DocKind, Principal};
 
 /// The setting that holds the function's text.
 pub(crate) const SYNC: &str = "sync";
@@ -25,10 +25,11 @@ const ASSIGNED_AT_ONCE: usize = 100;
 /// What a sync function says of a revision; or why it refuses it, or fails.
 pub(crate) type Said = Result<SyncOutcome, String>;
 
-/// The sync function of a database, as it is set; the default if it isn't.
+/// The sync function of a collection, as it is set; the default if it isn't.
 ///
 /// Known by a key that another function wouldn't have.
 pub(crate) async fn load(store: &tidegate_store::Database) -> Result<Program, Error> {
+    let name = Some(store.collection_name()).filter(|name| !name.is_default()).map(CollectionName::name);
     let key = |function: &str| format!("{:016x}/sync@{function}", u64::from_be_bytes(store.uuid()));
     match source(store).await? {
         Some(source) => {
@@ -36,12 +37,17 @@ pub(crate) async fn load(store: &tidegate_store::Database) -> Result<Program, Er
             let digest = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
             Ok(Program::sync(key(&format!("{digest:016x}")), source))
         }
-        None => Ok(Program::default_sync(key(DEFAULT), None)),
+        None => Ok(Program::default_sync(key(name.unwrap_or(DEFAULT)), name)),
     }
 }
 
-async fn source(store: &tidegate_store::Database) -> Result<Option<String>, Error> {
-    let text = store.setting(SYNC).await?.filter(|text| !text.is_empty());
+/// Sets the sync function of a collection.
+pub(crate) async fn set(store: &tidegate_store::Database, source: Option<&str>) -> Result<(), Error> {
+    Ok(store.put_own_setting(SYNC, source.unwrap_or_default().as_bytes()).await?)
+}
+
+pub(crate) async fn source(store: &tidegate_store::Database) -> Result<Option<String>, Error> {
+    let text = store.own_setting(SYNC).await?.filter(|text| !text.is_empty());
     Ok(text.map(|text| String::from_utf8_lossy(&text).into_owned()))
 }
 
@@ -73,9 +79,15 @@ impl Database {
     pub async fn set_sync_function(&self, source: Option<&str>) -> Result<(), Error> {
         self.renewed().await?.check_admin()?;
         if let Some(source) = source {
-            self.engine.scripts()?.compile(&Program::sync(format!("check/{}", rand::random::<u64>()), source)).await?;
+            self.check_function(source).await?;
         }
-        Ok(self.store.put_setting(SYNC, source.unwrap_or_default().as_bytes()).await?)
+        set(&self.store, source).await
+    }
+
+    /// Checks that this is a function.
+    pub(crate) async fn check_function(&self, source: &str) -> Result<(), Error> {
+        let program = Program::sync(format!("check/{}", rand::random::<u64>()), source);
+        Ok(self.engine.scripts()?.compile(&program).await?)
     }
 
     /// Has the sync function decide on edits, in a database with channels. A refusal is of one alone.

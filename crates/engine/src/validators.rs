@@ -12,7 +12,7 @@ use tidegate_json::write_string;
 use tidegate_revtree::{EditError, Tree};
 use tidegate_script::{OwnedValidation, Program, Verdict};
 use tidegate_selector::{Document, Limits, Selector};
-use tidegate_store::{Attachment, Body, DocRange, Edit, History, NewAttachment, Order, Reader, Revpos};
+use tidegate_store::{Attachment, Body, CollectionId, DocRange, Edit, History, NewAttachment, Order, Reader, Revpos};
 use tidegate_types::{DocId, DocKind, Rev};
 
 const MEMBER: &str = "validate_doc_update";
@@ -44,12 +44,12 @@ pub(crate) async fn load(store: &tidegate_store::Database) -> Result<Vec<Validat
         for row in rows {
             let Some(seq) = row.winner.body else { continue };
             let Some(body) = reader.body(seq).await? else { continue };
-            validators.extend(validator(store.uuid(), (&row.id, &row.winner.rev), &body.members));
+            validators.extend(validator(store.collection_id(), (&row.id, &row.winner.rev), &body.members));
         }
     }
 }
 
-fn validator(uuid: [u8; 8], (id, rev): (&DocId, &Rev), members: &[u8]) -> Option<Validator> {
+fn validator(collection: CollectionId, (id, rev): (&DocId, &Rev), members: &[u8]) -> Option<Validator> {
     memchr::memmem::find(members, MEMBER.as_bytes())?;
     let text = [b"{", members, b"}"].concat();
     let design: Map<String, Value> = serde_json::from_slice(&text).ok()?;
@@ -57,7 +57,8 @@ fn validator(uuid: [u8; 8], (id, rev): (&DocId, &Rev), members: &[u8]) -> Option
         return Some(selector.map_or_else(|why| Validator::Unreadable(format!("{id}: {why}")), Validator::Selector));
     }
     let source = design.get(MEMBER)?.as_str().filter(|source| !auth_design::is_own(id, source))?.to_owned();
-    let key = format!("{:016x}/{id}@{rev}/{MEMBER}", u64::from_be_bytes(uuid));
+    let CollectionId { database, number } = collection;
+    let key = format!("{:016x}.{number}/{id}@{rev}/{MEMBER}", u64::from_be_bytes(database));
     Some(Validator::Function(Program::new(key, source, Some(text.into()))))
 }
 
@@ -268,13 +269,13 @@ mod tests {
     fn a_function_is_found_where_there_is_one() {
         let named = |members: &str| {
             let (id, rev) = ("_design/d".parse().unwrap(), "1-a".parse().unwrap());
-            match validator([0; 8], (&id, &rev), members.as_bytes())? {
+            match validator(CollectionId { database: [0; 8], number: 0 }, (&id, &rev), members.as_bytes())? {
                 Validator::Function(program) => Some(program.key().to_owned()),
                 Validator::Selector(_) => Some("selector".to_owned()),
                 Validator::Unreadable(why) => Some(why),
             }
         };
-        let key = "0000000000000000/_design/d@1-a/validate_doc_update";
+        let key = "0000000000000000.0/_design/d@1-a/validate_doc_update";
         assert_eq!(named(r#""validate_doc_update":"function() {}""#).as_deref(), Some(key));
         assert_eq!(named(r#""views":{"validate_doc_update":"x"}"#), None);
         assert_eq!(named(r#""validate_doc_update":1"#), None);

@@ -12,9 +12,6 @@ use std::collections::BTreeSet;
 use tidegate_engine::{ChannelHistory, Database, Sees, spans};
 use tidegate_types::{Channel, DocId, PrincipalName};
 
-/// The keyspace of the default collection.
-const KEYSPACE: &str = "_default._default";
-
 /// Documents asked for at a time.
 const DOCUMENTS_MAX: usize = 1_000;
 
@@ -25,8 +22,13 @@ pub(crate) async fn of_document(db: &Database, id: &DocId) -> Answer {
 }
 
 pub(crate) async fn of_user(db: &Database, name: &str) -> Answer {
-    let history = db.user_channels(&user(name)?).await?.ok_or_else(|| Error::not_found("missing"))?;
-    Ok(json_value(StatusCode::OK, &json!({ "all_channels": { KEYSPACE: entries(&history) } })))
+    let (user, mut keyspaces) = (user(name)?, Map::new());
+    for collection in db.collections().names() {
+        let history = db.collection(&collection).await?.user_channels(&user).await?;
+        let history = history.ok_or_else(|| Error::not_found("missing"))?;
+        keyspaces.insert(collection.to_string(), entries(&history).into());
+    }
+    Ok(json_value(StatusCode::OK, &json!({ "all_channels": keyspaces })))
 }
 
 fn entries(history: &ChannelHistory) -> Map<String, Value> {

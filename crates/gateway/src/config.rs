@@ -4,6 +4,7 @@ use crate::{
     context::{Answer, Context, json_value},
     cors,
     error::Error,
+    scopes,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -114,8 +115,6 @@ const FLAGS: &[&str] =
 /// What stands for a secret.
 const REDACTED: &str = "xxxxx";
 
-/// What decides on channels where nobody says.
-const DEFAULT_SYNC: &str = "function(doc){channel(doc.channels);}";
 const JAVASCRIPT: HeaderValue = HeaderValue::from_static("application/javascript");
 
 /// Reads a configuration.
@@ -131,6 +130,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Map<String, Value>, Error> {
         Some(key) => Err(Error::bad_request(format!("JSON Unknown Field: json: unknown field \"{key}\""))),
         None => {
             config.get("cors").map_or(Ok(()), cors::check)?;
+            scopes::check(&config)?;
             check_flags(config)
         }
     }
@@ -150,15 +150,13 @@ pub(crate) async fn get(cx: &Context, db: &Database) -> Answer {
     let mut config = load(db).await?;
     let etag = etag(db, &config).await?;
     config.insert("name".to_owned(), db.name().as_str().into());
-    if query.get("include_javascript") != Some("false")
-        && let Some(source) = db.sync_function().await?
-    {
-        config.insert("sync".to_owned(), source.into());
-    } else {
-        config.remove("sync");
+    if query.get("include_javascript") != Some("false") {
+        put_functions(db, &mut config).await?;
     }
     if query.get("include_runtime") == Some("true") {
-        config.entry("sync").or_insert_with(|| DEFAULT_SYNC.into());
+        if !scopes::are_named(&config) {
+            config.entry("sync").or_insert_with(|| scopes::default_function(db.collection_name()).into());
+        }
         config.insert("revs_limit".to_owned(), db.info().await?.revs_limit.into());
     }
     for_each_secret(&mut config, |_, secret| *secret = REDACTED.into());
@@ -173,25 +171,56 @@ pub(crate) async fn put(cx: &Context, db: &Database, body: Incoming) -> Answer {
     let old = load(db).await?;
     keep_secrets(&mut new, &old);
     check_match(cx, &etag(db, &old).await?)?;
-    let merged = if cx.request.method == http::Method::POST {
-        let mut merged = old;
-        merged.extend(new.clone());
-        apply(db, &new, Left::AsItWas).await?;
-        merged
+    let (merged, left) = if cx.request.method == http::Method::POST {
+        (merged(&old, &new), Left::AsItWas)
     } else {
-        apply(db, &new, Left::AsAtFirst).await?;
-        new
+        (new.clone(), Left::AsAtFirst)
     };
-    let kept = keep(db, merged).await?;
+    scopes::check(&merged)?;
+    scopes::check_change(&old, &merged)?;
+    let db = put_into_effect(db, (&merged, &new), left).await?;
+    let kept = keep(&db, merged).await?;
     let mut response = respond::empty(StatusCode::CREATED);
-    put_etag(&mut response, &etag(db, &kept).await?);
+    put_etag(&mut response, &etag(&db, &kept).await?);
     Ok(response)
+}
+
+/// The database with the collections that it has then.
+async fn put_into_effect(
+    db: &Database,
+    (config, said): (&Map<String, Value>, &Map<String, Value>),
+    left: Left,
+) -> Result<Database, Error> {
+    let mut db = db.clone();
+    if scopes::are_named(said) {
+        db = db.use_collections(&scopes::plans(config, said)).await?;
+    }
+    apply(&db, said, left).await?;
+    Ok(db)
+}
+
+/// What is said now, and what was said before of all else; of scopes, of what is in them.
+fn merged(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, Value> {
+    let mut merged = old.clone();
+    scopes::merge(&mut merged, new);
+    merged.extend(new.clone().into_iter().filter(|(key, value)| key != "scopes" || value.is_null()));
+    merged
+}
+
+/// Shows the functions that somebody set.
+async fn put_functions(db: &Database, config: &mut Map<String, Value>) -> Result<(), Error> {
+    if scopes::are_named(config) {
+        scopes::put_functions(config, scopes::functions(db).await?);
+    } else if let Some(source) = db.sync_function().await? {
+        config.insert("sync".to_owned(), source.into());
+    }
+    Ok(())
 }
 
 /// Puts the configuration of a new database into effect.
 pub(crate) async fn begin(db: &Database, config: Map<String, Value>) -> Result<(), Error> {
-    apply(db, &config, Left::AsItWas).await?;
-    keep(db, config).await.map(drop)
+    let db = put_into_effect(db, (&config, &config), Left::AsItWas).await?;
+    keep(&db, config).await.map(drop)
 }
 
 /// What becomes of settings that a configuration doesn't name.
@@ -204,7 +233,7 @@ enum Left {
 async fn apply(db: &Database, config: &Map<String, Value>, left: Left) -> Result<(), Error> {
     let is_touched = |key: &str| left == Left::AsAtFirst || config.contains_key(key);
     let wrong = |key: &str, kind: &str| Error::bad_json(format!("{key} must be {kind}"));
-    if is_touched("sync") {
+    if is_touched("sync") && !scopes::are_named(config) {
         let source = match config.get("sync") {
             None | Some(Value::Null) => None,
             Some(source) => Some(source.as_str().ok_or_else(|| wrong("sync", "a string"))?),
@@ -289,6 +318,7 @@ async fn load(db: &Database) -> Result<Map<String, Value>, Error> {
 /// Keeps a configuration, without what is kept elsewhere: the sync function, and passwords.
 async fn keep(db: &Database, mut config: Map<String, Value>) -> Result<Map<String, Value>, Error> {
     config.remove("sync");
+    scopes::forget_functions(&mut config);
     config.remove("name");
     for users in ["users", "guest"] {
         if let Some(users) = config.get_mut(users) {
@@ -329,7 +359,12 @@ fn forget_passwords(value: &mut Value) {
 
 /// Tells this configuration, with its function, from others.
 async fn etag(db: &Database, config: &Map<String, Value>) -> Result<ETag<'static>, Error> {
-    Ok(etag_of(config, &db.sync_function().await?.unwrap_or_default()))
+    let mut sources = db.sync_function().await?.unwrap_or_default();
+    for (name, source) in scopes::functions(db).await? {
+        sources.push_str(name.as_str());
+        sources.push_str(&source);
+    }
+    Ok(etag_of(config, &sources))
 }
 
 fn etag_of(config: &Map<String, Value>, source: &str) -> ETag<'static> {
@@ -367,7 +402,7 @@ pub(crate) async fn sync_function(cx: &Context, db: &Database, body: Incoming) -
             Ok(respond::empty(StatusCode::OK))
         }
         _ => {
-            let source = db.sync_function().await?.unwrap_or_else(|| DEFAULT_SYNC.to_owned());
+            let source = db.sync_function().await?.unwrap_or_else(|| scopes::default_function(db.collection_name()));
             Ok(respond::bytes(StatusCode::OK, JAVASCRIPT, Bytes::from(source)))
         }
     }
@@ -376,20 +411,22 @@ pub(crate) async fn sync_function(cx: &Context, db: &Database, body: Incoming) -
 /// The function that chooses what is imported; kept, as there is nothing to import.
 pub(crate) async fn import_filter(cx: &Context, db: &Database, body: Incoming) -> Answer {
     let mut config = load(db).await?;
+    let mut place = scopes::place(&mut config, db.collection_name());
     match cx.request.method.as_str() {
         "PUT" => {
-            config.insert("import_filter".to_owned(), read_javascript(cx, body).await?.into());
+            let source = read_javascript(cx, body).await?;
+            place.map(|place| place.insert("import_filter".to_owned(), source.into()));
             keep(db, config).await?;
             Ok(respond::empty(StatusCode::OK))
         }
         "DELETE" => {
-            config.remove("import_filter");
+            place.map(|place| place.remove("import_filter"));
             keep(db, config).await?;
             Ok(respond::empty(StatusCode::OK))
         }
         _ => {
-            let source = config.get("import_filter").and_then(Value::as_str).unwrap_or_default().to_owned();
-            Ok(respond::bytes(StatusCode::OK, JAVASCRIPT, Bytes::from(source)))
+            let source = place.as_mut().and_then(|place| place.get("import_filter")?.as_str()).unwrap_or_default();
+            Ok(respond::bytes(StatusCode::OK, JAVASCRIPT, Bytes::from(source.to_owned())))
         }
     }
 }

@@ -151,6 +151,7 @@ impl From<tidegate_engine::Error> for Error {
             E::Access(error) => error.into(),
             E::Principal(PrincipalError::Corrupt(_)) => internal(&error),
             E::Vouching(OidcError::Misconfigured(_)) => Self::bad_request(error.to_string()),
+            E::Principal(PrincipalError::NoKeyspace(_)) => Self::not_found(error.to_string()),
             E::Principal(_) => Self::bad_request(error.to_string()),
             E::PrincipalExists(_) => Self::conflict("Already exists"),
             E::NoPrincipal(_) => Self::not_found("missing"),
@@ -166,6 +167,7 @@ impl From<tidegate_engine::Error> for Error {
             }
             E::Script(error) => error.into(),
             E::NoDatabase(name) => Self::no_database(name.as_str()),
+            E::NoCollection(name) => Self::not_found(format!("keyspace {name} not found")),
             E::DatabaseExists(name) => {
                 Self::new(StatusCode::PRECONDITION_FAILED, format!("Duplicate database name \"{name}\""))
             }

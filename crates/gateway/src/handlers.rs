@@ -42,6 +42,9 @@ pub(crate) async fn answer_database(cx: &Context, keyspace: &Keyspace, route: Da
         return Box::pin(database::create(cx, keyspace, body)).await;
     }
     let name = keyspace.database()?;
+    if !route.takes_keyspace(method) {
+        keyspace.check_whole()?;
+    }
     if route == R::Session && cx.shared.port == Port::Public {
         return Box::pin(answer_own_session(cx, &name, body)).await;
     }
@@ -51,8 +54,10 @@ pub(crate) async fn answer_database(cx: &Context, keyspace: &Keyspace, route: Da
     if let (R::Database, "DELETE") = (&route, method) {
         return Box::pin(database::delete(cx, &name)).await;
     }
-    let db = cx.database(&name).await?;
-    keyspace.check_collection()?;
+    let mut db = cx.database(&name).await?;
+    if route.takes_keyspace(method) {
+        db = keyspace.of(&db).await?;
+    }
     if route.needs_service(method) {
         upkeep::check_service(&db)?;
     }

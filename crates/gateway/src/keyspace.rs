@@ -1,6 +1,7 @@
 //! Keyspaces: a database, and what of it.
 
 use crate::error::Error;
+use tidegate_engine::Database;
 use tidegate_types::DbName;
 
 /// `db`, `db.collection` or `db.scope.collection`.
@@ -20,13 +21,32 @@ impl Keyspace {
         parsed.ok().filter(|name| !is_system(name)).ok_or_else(|| Error::no_database(name))
     }
 
-    /// Refuses other collections than the default one: a database has no others yet.
-    pub(crate) fn check_collection(&self) -> Result<(), Error> {
-        let mut parts = self.text.split('.').skip(1);
-        match (parts.next(), parts.next(), parts.next()) {
-            (None | Some("_default"), None | Some("_default"), None) => Ok(()),
-            _ => Err(Error::not_found(format!("keyspace {} not found", self.text))),
+    /// Refuses what names a collection, where a database is asked for.
+    pub(crate) fn check_whole(&self) -> Result<(), Error> {
+        if self.text.contains('.') { Err(Error::no_database(&self.text)) } else { Ok(()) }
+    }
+
+    /// The scope and the collection that are named, as far as they are.
+    fn named(&self) -> Option<(Option<&str>, Option<&str>)> {
+        let parts: Vec<&str> = self.text.split('.').skip(1).collect();
+        match *parts.as_slice() {
+            [] => Some((None, None)),
+            [collection] => Some((None, Some(collection))),
+            [scope, collection] => Some((Some(scope), Some(collection))),
+            _ => None,
         }
+    }
+
+    /// The database seen as the collection that is named.
+    ///
+    /// # Errors
+    /// It has no such collection in use.
+    pub(crate) async fn of(&self, db: &Database) -> Result<Database, Error> {
+        let found = match self.named() {
+            Some((scope, collection)) => db.keyspace(scope, collection).await?,
+            None => None,
+        };
+        found.ok_or_else(|| Error::not_found(format!("keyspace {} not found", self.text)))
     }
 }
 
@@ -42,20 +62,24 @@ mod tests {
     #[test]
     fn keyspaces() {
         let check = |text: &str, expected: Result<&str, &str>| {
-            let keyspace = Keyspace { text: text.to_owned() };
-            let found = keyspace.database().and_then(|name| keyspace.check_collection().map(|()| name.to_string()));
+            let found = Keyspace { text: text.to_owned() }.database();
             assert_eq!(
-                found.map_err(|error| error.reason.into_owned()),
+                found.map(|name| name.to_string()).map_err(|error| error.reason.into_owned()),
                 expected.map(str::to_owned).map_err(str::to_owned)
             );
         };
-        check("db", Ok("db"));
-        check("db._default", Ok("db"));
-        check("db._default._default", Ok("db"));
-        check("db.c", Err("keyspace db.c not found"));
-        check("db.s.c", Err("keyspace db.s.c not found"));
-        check("db._default._default.x", Err("keyspace db._default._default.x not found"));
+        for text in ["db", "db.c", "db.s.c", "db._default._default.x"] {
+            check(text, Ok("db"));
+        }
         check("BAD", Err("no such database \"BAD\""));
         check("_users", Err("no such database \"_users\""));
+        let named = |text: &str| Keyspace { text: text.to_owned() }.named().map(|(s, c)| format!("{s:?} {c:?}"));
+        assert_eq!(named("db").as_deref(), Some("None None"));
+        assert_eq!(named("db.c").as_deref(), Some("None Some(\"c\")"));
+        assert_eq!(named("db.s.c").as_deref(), Some("Some(\"s\") Some(\"c\")"));
+        assert_eq!(named("db.s.c.d"), None);
+        let whole =
+            |text: &str| Keyspace { text: text.to_owned() }.check_whole().map_err(|error| error.reason.into_owned());
+        assert_eq!((whole("db"), whole("db.s.c")), (Ok(()), Err("no such database \"db.s.c\"".to_owned())));
     }
 }

@@ -26,6 +26,7 @@ mod replications;
 mod resync;
 mod revisions;
 mod route;
+mod scopes;
 mod server;
 mod service;
 mod session;

@@ -11,12 +11,13 @@ use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_engine::{
-    Database, PrincipalOutcome, RoleInfo, UserInfo, WriteMode,
-    principal::{Body, Error as PrincipalError, Standing},
+    CollectionChannels, Database, PrincipalOutcome, RoleInfo, UserInfo, WriteMode,
+    principal::{Body, Collections, Error as PrincipalError, Standing},
 };
 use tidegate_http::{query::Query, respond};
 use tidegate_types::{Channel, PrincipalName, Seq};
 
+const COLLECTION_ACCESS: &str = "collection_access";
 /// Users in one answer, where their number isn't limited.
 const LISTED_MAX: usize = 1_000_000;
 
@@ -80,12 +81,17 @@ pub(crate) async fn get_role(db: &Database, name: &str) -> Answer {
         Ok(name) => db.role(&name).await?,
         Err(_) => None,
     };
-    let RoleInfo { name, settings, channels, .. } = role.ok_or_else(|| Error::not_found("missing"))?;
-    let body = json!({
+    let RoleInfo { name, settings, channels, collections, .. } = role.ok_or_else(|| Error::not_found("missing"))?;
+    let mut body = json!({
         "name": name.as_str(),
         "admin_channels": texts(&settings.channels),
         "all_channels": all_channels(&channels),
     });
+    if !collections.is_empty()
+        && let Some(body) = body.as_object_mut()
+    {
+        body.insert(COLLECTION_ACCESS.to_owned(), collection_access(&collections, &settings.collections));
+    }
     Ok(json_value(StatusCode::OK, &body))
 }
 
@@ -129,7 +135,7 @@ fn put(cx: &Context, outcome: Result<PrincipalOutcome, tidegate_engine::Error>, 
 
 /// What is told of a user. Version 2 leaves out what nobody has said.
 fn user_json(profile: Profile, user: &UserInfo) -> Value {
-    let UserInfo { name, settings, channels, roles, .. } = user;
+    let UserInfo { name, settings, channels, collections, roles, .. } = user;
     let disabled = settings.standing == Standing::Disabled;
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
@@ -139,6 +145,9 @@ fn user_json(profile: Profile, user: &UserInfo) -> Value {
     }
     if !(disabled && *name == PrincipalName::guest()) {
         set("all_channels", all_channels(channels));
+    }
+    if !collections.is_empty() {
+        set(COLLECTION_ACCESS, collection_access(collections, &settings.collections));
     }
     if !settings.roles.is_empty() {
         set("admin_roles", settings.roles.iter().map(|role| Value::from(role.as_str())).collect());
@@ -159,6 +168,23 @@ fn user_json(profile: Profile, user: &UserInfo) -> Value {
         set("disabled", disabled.into());
     }
     Value::Object(body)
+}
+
+/// What is told of collections other than the default one: what an administrator said, and all there is.
+fn collection_access(collections: &CollectionChannels, explicit: &Collections) -> Value {
+    let mut scopes = Map::new();
+    for (name, channels) in collections {
+        let mut access = Map::from_iter([("all_channels".to_owned(), all_channels(channels))]);
+        let explicit = explicit.get(&(name.scope().to_owned(), name.name().to_owned()));
+        if let Some(explicit) = explicit.filter(|explicit| !explicit.is_empty()) {
+            access.insert("admin_channels".to_owned(), texts(explicit));
+        }
+        let scope = scopes.entry(name.scope()).or_insert_with(|| Map::new().into());
+        if let Some(scope) = scope.as_object_mut() {
+            scope.insert(name.name().to_owned(), access.into());
+        }
+    }
+    scopes.into()
 }
 
 fn texts(channels: &BTreeSet<Channel>) -> Value {

@@ -344,6 +344,57 @@ impl DatabaseRoute {
         }
     }
 
+    /// Whether it is about one collection, which a keyspace names; others are about a database.
+    pub(crate) fn takes_keyspace(&self, method: &str) -> bool {
+        match self {
+            Self::Database => method == "POST",
+            Self::AllDocs
+            | Self::BulkDocs
+            | Self::BulkGet
+            | Self::Changes
+            | Self::RevsDiff
+            | Self::Document(_)
+            | Self::Attachment(..)
+            | Self::Local(_)
+            | Self::SyncFunction
+            | Self::ImportFilter
+            | Self::Trial
+            | Self::DryRun
+            | Self::Explain
+            | Self::DocumentChannels(_)
+            | Self::Purge
+            | Self::Raw(_)
+            | Self::RevTree(_)
+            | Self::DumpChannel(_) => true,
+            Self::EnsureFullCommit
+            | Self::Session
+            | Self::Design(_)
+            | Self::View(..)
+            | Self::Config
+            | Self::Online
+            | Self::Offline
+            | Self::Resync
+            | Self::Compact
+            | Self::Flush
+            | Self::Repair
+            | Self::Users
+            | Self::User(_)
+            | Self::UserSessions(_)
+            | Self::UserSession(..)
+            | Self::Roles
+            | Self::Role(_)
+            | Self::SessionOf(_)
+            | Self::Oidc(_)
+            | Self::Replications
+            | Self::Replication(_)
+            | Self::ReplicationStatuses
+            | Self::ReplicationStatus(_)
+            | Self::UserChannels(_)
+            | Self::PublicLater
+            | Self::Later => false,
+        }
+    }
+
     /// Whether it is answered only while the database is in use.
     pub(crate) fn needs_service(&self, method: &str) -> bool {
         match self {

@@ -48,7 +48,7 @@ pub struct Listing {
 impl Reader {
     /// The live documents of a range.
     pub fn list(&self, range: &DocRange) -> Listing {
-        let keys = self.inner.keys.documents(as_str(&range.start), as_str(&range.end));
+        let keys = self.keys.documents(as_str(&range.start), as_str(&range.end));
         Listing { reader: self.clone(), range: keys, order: range.order, done: false }
     }
 
@@ -59,8 +59,8 @@ impl Reader {
     /// The storage failed.
     pub async fn count_before(&self, range: &DocRange, count_max: u64) -> Result<Option<u64>, Error> {
         let (bound, before) = match range.order {
-            Order::Ascending => (&range.start, self.inner.keys.documents(Bound::Unbounded, outside(&range.start))),
-            Order::Descending => (&range.end, self.inner.keys.documents(outside(&range.end), Bound::Unbounded)),
+            Order::Ascending => (&range.start, self.keys.documents(Bound::Unbounded, outside(&range.start))),
+            Order::Descending => (&range.end, self.keys.documents(outside(&range.end), Bound::Unbounded)),
         };
         if matches!(bound, Bound::Unbounded) {
             return Ok(Some(0));
@@ -104,7 +104,7 @@ impl Listing {
             Order::Descending => Direction::Backward,
         };
         let (mut last, mut seen, mut failure) = (Vec::new(), 0, None);
-        let keys = self.reader.inner.keys;
+        let keys = self.reader.keys;
         let visit = |key: &[u8], value: &[u8]| {
             seen += 1;
             last = key.to_vec();

@@ -26,11 +26,11 @@ impl Reader {
         digest: &AttachmentDigest,
         range: Option<Range<u64>>,
     ) -> Result<AttachmentReader, Error> {
-        let bytes = self.snapshot.get(&self.inner.keys.attachment(digest)).await?;
+        let bytes = self.snapshot.get(&self.keys.attachment(digest)).await?;
         let record = AttachmentRecord::decode(&bytes.ok_or(LOST)?)?;
         let range = range.unwrap_or(0..record.stored_length);
         let range = range.start..range.end.min(record.stored_length);
-        Ok(AttachmentReader { snapshot: self.snapshot.clone(), keys: self.inner.keys, blob: record.blob, range })
+        Ok(AttachmentReader { snapshot: self.snapshot.clone(), keys: self.keys, blob: record.blob, range })
     }
 }
 

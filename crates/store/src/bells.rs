@@ -10,7 +10,7 @@ use tidegate_channels::Access;
 use tidegate_types::{Channel, Principal};
 use tokio::sync::Notify;
 
-/// The bells of a database.
+/// The bells of a collection.
 #[derive(Debug, Default)]
 pub(crate) struct Bells(Mutex<Board>);
 

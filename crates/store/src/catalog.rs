@@ -3,16 +3,17 @@
 use crate::{
     Corrupt, Database, Error,
     codec::{Reader, put_number},
+    collections,
     compact::Compaction,
-    database::{Inner, Surroundings},
-    keys::{self, Keys},
+    database::{Found, Inner, Surroundings},
+    keys::{self, DEFAULT_COLLECTION, Keys},
     news::{Event, News},
     record::Meta,
     settings::{self, Documents},
 };
 use bytes::Bytes;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     ops::ControlFlow,
     sync::{
         Arc, PoisonError, RwLock,
@@ -129,7 +130,7 @@ impl Store {
     /// The compactions that are running, in the order of their databases' names.
     pub fn compactions(&self) -> Vec<Compaction> {
         let open = self.catalog.open.read().unwrap_or_else(PoisonError::into_inner);
-        let running = open.values().filter_map(|database| database.0.compaction.compaction(database.name()));
+        let running = open.values().filter_map(|database| database.inner.compaction.compaction(database.name()));
         let mut compactions: Vec<Compaction> = running.collect();
         compactions.sort_unstable_by(|left, right| left.database.cmp(&right.database));
         compactions
@@ -184,7 +185,7 @@ impl Catalog {
         transaction.put(keys::catalog(name), encode_number(number));
         transaction.commit().await?;
         let documents = Documents::load(&self.kv.snapshot()?, Keys::new(number)).await?;
-        let database = self.handle(name, number, (&meta, documents));
+        let database = self.handle(Found { name: name.clone(), number, meta, documents, collections: BTreeMap::new() });
         self.enlist(&database);
         Ok(database)
     }
@@ -210,13 +211,13 @@ impl Catalog {
         transaction.put(keys::trash(number), Vec::new());
         transaction.commit().await?;
         let documents = Documents::load(&self.kv.snapshot()?, Keys::new(number)).await?;
-        Ok(self.handle(name, number, (&meta, documents)))
+        Ok(self.handle(Found { name: name.clone(), number, meta, documents, collections: BTreeMap::new() }))
     }
 
     /// Puts a database that was prepared into the catalogue.
     pub(crate) async fn publish(&self, database: &Database) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        let (name, number) = (database.name(), database.0.number);
+        let (name, number) = (database.name(), database.inner.number);
         let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
         check_free(&transaction, name).await?;
         transaction.put(keys::catalog(name), encode_number(number));
@@ -229,7 +230,7 @@ impl Catalog {
     /// Puts a database that was prepared into the place of the one of its name.
     pub(crate) async fn replace(&self, successor: &Database) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        let (name, number) = (successor.name(), successor.0.number);
+        let (name, number) = (successor.name(), successor.inner.number);
         let database = self.database(name).await?;
         let mut transaction = self.kv.begin(keys::CATALOG_SCOPE).await?;
         transaction.put(keys::catalog(name), encode_number(number));
@@ -241,8 +242,8 @@ impl Catalog {
 
     /// Clears a database that was prepared and never published.
     pub(crate) fn abandon(&self, database: &Database) {
-        database.0.publish_deletion();
-        self.clear(database.0.number);
+        database.inner.publish_deletion();
+        self.clear(database.inner.number);
     }
 
     /// A database is in the catalogue from now on.
@@ -262,13 +263,13 @@ impl Catalog {
 
     /// Commits what takes a database out of the catalogue, and has it cleared.
     async fn dispose(&self, database: &Database, mut transaction: Transaction) -> Result<(), Error> {
-        let (name, number) = (database.name(), database.0.number);
+        let (name, number) = (database.name(), database.inner.number);
         transaction.put(keys::trash(number), Vec::new());
         // From here on no group and no part of an upload begins; those that have begun are waited for, so nothing is
         // written behind the clearing.
-        database.0.publish_deletion();
-        drop(database.0.uploading.write().await);
-        drop(self.kv.begin(database.0.keys.scope()).await?);
+        database.inner.publish_deletion();
+        drop(database.inner.uploading.write().await);
+        drop(self.kv.begin(database.inner.home.scope()).await?);
         let committed = transaction.commit().await;
         // This handle is dead, even if the database isn't: it is opened anew then.
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(name);
@@ -294,15 +295,18 @@ impl Catalog {
         let meta = snapshot.get(&Keys::new(number).meta()).await?;
         let meta = Meta::decode(&meta.ok_or(Corrupt { record: "database", what: "missing" })?)?;
         let documents = Documents::load(&snapshot, Keys::new(number)).await?;
-        self.clear_uploads(number).await?;
-        let database = self.handle(name, number, (&meta, documents));
+        let collections = collections::load(&snapshot, Keys::new(number)).await?;
+        for collection in [DEFAULT_COLLECTION].iter().chain(collections.values()) {
+            self.clear_uploads(Keys::new(number).within(*collection)).await?;
+        }
+        let database = self.handle(Found { name: name.clone(), number, meta, documents, collections });
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), database.clone());
         Ok(database)
     }
 
-    fn handle(&self, name: &DbName, number: u32, state: (&Meta, Documents)) -> Database {
+    fn handle(&self, found: Found) -> Database {
         let (kv, tasks, news) = (self.kv.clone(), self.tasks.clone(), Arc::clone(&self.news));
-        Database(Arc::new(Inner::new(name.clone(), number, state, Surroundings { kv, tasks, news })))
+        Database::open(Inner::new(found, Surroundings { kv, tasks, news }))
     }
 
     fn clear(&self, number: u32) {
@@ -315,8 +319,7 @@ impl Catalog {
     }
 
     /// Clears what uploads left that a crash cut short. Only before the database is handed out.
-    async fn clear_uploads(&self, number: u32) -> Result<(), Error> {
-        let keys = Keys::new(number);
+    async fn clear_uploads(&self, keys: Keys) -> Result<(), Error> {
         let left = self.kv.snapshot()?.scan(keys.uploads(), Direction::Forward, usize::MAX).await?;
         if left.is_empty() {
             return Ok(());

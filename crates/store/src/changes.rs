@@ -83,7 +83,7 @@ impl Change {
 impl Database {
     /// A feed of what changes after `since`.
     pub fn follow(&self, since: Seq) -> Feed {
-        Feed { database: self.clone(), since, published: self.0.published.subscribe(), bell: None }
+        Feed { database: self.clone(), since, published: self.inner.published.subscribe(), bell: None }
     }
 
     /// The changes after `after` up to and including `until`, at most `limit`, as they are now.
@@ -101,7 +101,7 @@ impl Database {
             Order::Ascending => Direction::Forward,
             Order::Descending => Direction::Backward,
         };
-        let (keys, mut failure) = (self.0.keys, None);
+        let (keys, mut failure) = (self.collection.keys, None);
         let visit = |key: &[u8], value: &[u8]| {
             match ChangeRecord::decode(keys.seq_in(key).unwrap_or_default(), value) {
                 Ok(change) => changes.push(change),
@@ -109,7 +109,7 @@ impl Database {
             }
             if failure.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        self.0.snapshot()?.scan_with(keys.sequences(after, until), direction, limit, visit).await?;
+        self.inner.snapshot()?.scan_with(keys.sequences(after, until), direction, limit, visit).await?;
         failure.map_or(Ok(changes), |error| Err(error.into()))
     }
 
@@ -118,10 +118,11 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn count_changes(&self, after: Seq, count_max: usize) -> Result<u64, Error> {
-        let snapshot = self.0.snapshot()?;
-        let meta = self.0.meta(&snapshot).await?;
+        let snapshot = self.inner.snapshot()?;
+        let meta = self.inner.meta(&snapshot).await?;
         let sequences = meta.update_seq.get().saturating_sub(after.get());
-        let documents = meta.doc_count + meta.doc_del_count;
+        let counters = self.inner.counters(&snapshot, (self.collection.keys, &meta)).await?;
+        let documents = counters.doc_count + counters.doc_del_count;
         if after == Seq::ZERO || sequences == 0 {
             return Ok(documents.min(sequences));
         }
@@ -130,7 +131,7 @@ impl Database {
             count += 1;
             ControlFlow::Continue(())
         };
-        let range = self.0.keys.sequences(after, meta.update_seq);
+        let range = self.collection.keys.sequences(after, meta.update_seq);
         snapshot.scan_with(range, Direction::Forward, count_max.saturating_add(1), visit).await?;
         Ok(if count > count_max as u64 { documents.min(sequences) } else { count })
     }
@@ -156,7 +157,7 @@ impl Feed {
     /// feed has fallen behind.
     pub fn recent(&mut self, limit: usize) -> Option<Vec<Arc<Change>>> {
         let until = self.published.borrow_and_update().seq;
-        let changes = self.database.0.ring_after(self.since, limit)?;
+        let changes = self.database.collection.ring_after(self.since, limit)?;
         self.since = match changes.last() {
             Some(last) if changes.len() == limit => last.seq,
             Some(last) => last.seq.max(until),
@@ -171,7 +172,7 @@ impl Feed {
     /// The database is gone, or the storage failed.
     pub async fn next(&mut self, limit: usize) -> Result<Vec<Arc<Change>>, Error> {
         let until = self.published.borrow_and_update().seq;
-        let changes = match self.database.0.ring_after(self.since, limit) {
+        let changes = match self.database.collection.ring_after(self.since, limit) {
             Some(changes) => changes,
             None => {
                 let changes = self.database.changes(self.since, until, Order::Ascending, limit).await?;
@@ -190,7 +191,7 @@ impl Feed {
     /// for one who sees what the database's administrators see.
     pub fn listen(&mut self, access: &Access, standing: Option<&Standing>) {
         let principals = standing.map(|standing| standing.depends_on.as_slice()).unwrap_or_default();
-        self.bell = Some(Box::new(self.database.0.bells.hang(access, principals)));
+        self.bell = Some(Box::new(self.database.collection.bells.hang(access, principals)));
     }
 
     /// Waits until something happens that concerns who listens, since it began to. Cancel safe.

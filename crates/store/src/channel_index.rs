@@ -37,7 +37,7 @@ impl Reader {
     /// # Errors
     /// The storage failed.
     pub async fn assigned_many(&self, bodies: &[Option<Seq>]) -> Result<Vec<Assigned>, Error> {
-        let keys: Vec<_> = bodies.iter().map(|body| self.inner.keys.assignment(body.unwrap_or(Seq::ZERO))).collect();
+        let keys: Vec<_> = bodies.iter().map(|body| self.keys.assignment(body.unwrap_or(Seq::ZERO))).collect();
         let read = |bytes: Option<bytes::Bytes>| {
             let record = bytes.map(|bytes| AssignmentRecord::decode(&bytes)).transpose()?.unwrap_or_default();
             let AssignmentRecord { channels, left, grants, expires_s, stays: _ } = record;
@@ -63,7 +63,7 @@ impl Reader {
     }
 
     async fn indexed_rows(&self, read: &Read, limit: usize) -> Result<(Vec<Entry<Arc<Change>>>, bool), Error> {
-        let keys = self.inner.keys;
+        let keys = self.keys;
         let decode = if read.needs_stays { ChannelRecord::decode } else { ChannelRecord::decode_change };
         let (mut rows, mut failure) = (Vec::new(), None);
         let visit = |key: &[u8], value: &[u8]| {
@@ -87,7 +87,7 @@ impl Reader {
 
     /// Every document, each in `*` since it was first written here.
     async fn all_rows(&self, read: &Read, limit: usize) -> Result<(Vec<Entry<Arc<Change>>>, bool), Error> {
-        let keys = self.inner.keys;
+        let keys = self.keys;
         let range = keys.sequences(read.after, read.until);
         let found = self.snapshot.scan(range, Direction::Forward, limit).await?;
         let mut rows = Vec::with_capacity(found.len());
@@ -105,7 +105,7 @@ impl Reader {
     /// Says of documents since when they are there, as far as it is known.
     async fn date(&self, rows: &mut [Entry<Arc<Change>>]) -> Result<(), Error> {
         let bodies: Vec<_> =
-            rows.iter().map(|row| self.inner.keys.assignment(row.about.winner_body.unwrap_or(Seq::ZERO))).collect();
+            rows.iter().map(|row| self.keys.assignment(row.about.winner_body.unwrap_or(Seq::ZERO))).collect();
         for (row, bytes) in rows.iter_mut().zip(self.snapshot.get_many(&bodies).await?) {
             let Some(record) = bytes.map(|bytes| AssignmentRecord::decode(&bytes)).transpose()? else { continue };
             row.stays = record.stays;

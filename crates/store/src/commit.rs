@@ -10,8 +10,8 @@
 use crate::{
     Change, Error,
     database::Inner,
-    keys::{Key, Value},
-    record::Meta,
+    keys::{DEFAULT_COLLECTION, Key, Keys, Value},
+    record::{Counters, Meta},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -63,11 +63,14 @@ struct Group {
     /// Cleared before any of the writes.
     cleared: Vec<KeyRange>,
     meta: Meta,
-    changes: Vec<Arc<Change>>,
+    changes: Changes,
     touched: Vec<Principal>,
     recent: Recent,
     rules: RulesNow,
 }
+
+/// What changed in the collections of these numbers.
+pub(crate) type Changes = BTreeMap<u32, Vec<Arc<Change>>>;
 
 /// What becomes of the changes in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +98,7 @@ enum Write {
 pub(crate) struct Draft<'g> {
     group: &'g Group,
     writes: Vec<Write>,
-    changes: Vec<Arc<Change>>,
+    changes: Vec<(u32, Arc<Change>)>,
     touched: Vec<Principal>,
     recent: Recent,
     rules_changed: bool,
@@ -103,7 +106,7 @@ pub(crate) struct Draft<'g> {
     pub(crate) channels: bool,
     /// The version of the rules that edits have to be judged by.
     pub(crate) rules_version: u64,
-    /// The database's counters and settings, to be changed in place.
+    /// What the database knows of itself, to be changed in place.
     pub(crate) meta: Meta,
 }
 
@@ -158,15 +161,27 @@ impl Draft<'_> {
         self.rules_changed = true;
     }
 
-    /// Tells the feeds, once it is durable.
-    pub(crate) fn announce(&mut self, change: Change) {
-        self.changes.push(Arc::new(change));
+    /// Tells the collection's feeds, once it is durable.
+    pub(crate) fn announce(&mut self, keys: Keys, change: Change) {
+        self.changes.push((keys.collection(), Arc::new(change)));
+    }
+
+    /// Changes the collection's counters.
+    pub(crate) fn count<T>(&mut self, keys: Keys, change: impl FnOnce(&mut Counters) -> T) -> Result<T, Stop> {
+        if keys.collection() == DEFAULT_COLLECTION {
+            return Ok(change(&mut self.meta.counters));
+        }
+        let key = keys.counters();
+        let mut counters = self.get(&key)?.map(|bytes| Counters::decode(bytes)).transpose()?.unwrap_or_default();
+        let outcome = change(&mut counters);
+        self.put(key, counters.encode());
+        Ok(outcome)
     }
 }
 
 impl Group {
     fn new(meta: Meta, base: HashMap<Key, Option<Value>>, rules: RulesNow) -> Self {
-        let (cleared, changes, touched) = (Vec::new(), Vec::new(), Vec::new());
+        let (cleared, changes, touched) = (Vec::new(), Changes::new(), Vec::new());
         Self { base, writes: BTreeMap::new(), cleared, meta, changes, touched, recent: Recent::Kept, rules }
     }
 
@@ -192,7 +207,9 @@ impl Group {
                 Write::Clear(range) => self.clear(range),
             }
         }
-        self.changes.extend(changes);
+        for (collection, change) in changes {
+            self.changes.entry(collection).or_default().push(change);
+        }
         self.touched.extend(touched);
         if recent == Recent::Forgotten {
             self.recent = recent;
@@ -378,7 +395,7 @@ impl Inner {
                 break;
             }
         }
-        let transaction = self.kv.begin(self.keys.scope()).await?;
+        let transaction = self.kv.begin(self.home.scope()).await?;
         self.check_not_deleted()?;
         let mut group = self.fetch(&transaction, taken).await?;
         for batch in taken.iter_mut() {
@@ -391,7 +408,7 @@ impl Inner {
     }
 
     async fn fetch(&self, transaction: &Transaction, batches: &mut [Box<dyn Pending>]) -> Result<Group, Error> {
-        let meta_key = self.keys.meta();
+        let meta_key = self.home.meta();
         let mut keys = vec![meta_key.clone()];
         batches.iter_mut().for_each(|batch| batch.reads(&mut keys));
         keys.sort_unstable();
@@ -418,12 +435,12 @@ impl Inner {
                 None => transaction.delete(key),
             }
         }
-        transaction.put(self.keys.meta(), meta.encode());
+        transaction.put(self.home.meta(), meta.encode());
         transaction.commit().await?;
         if rules.changed {
             self.rules_version.store(rules.version, Ordering::Release);
         }
-        self.publish(meta.update_seq, (changes, &touched), recent);
+        self.publish(meta.update_seq, (&changes, &touched), recent);
         Ok(())
     }
 }

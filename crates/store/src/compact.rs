@@ -61,13 +61,13 @@ impl Progress {
 }
 
 impl Database {
-    /// Starts a compaction in the background, unless one is running. `started_s` is the time in seconds since 1970.
+    /// Starts a compaction of all collections in the background, unless one is running. `started_s` is the time in seconds since 1970.
     ///
     /// # Errors
     /// The database is gone.
     pub fn compact(&self, started_s: u64) -> Result<(), Error> {
-        self.0.check_not_deleted()?;
-        let progress = &self.0.compaction;
+        self.inner.check_not_deleted()?;
+        let progress = &self.inner.compaction;
         if progress.running.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
@@ -75,21 +75,32 @@ impl Database {
         progress.done.store(0, Ordering::Relaxed);
         progress.total.store(0, Ordering::Relaxed);
         let database = self.clone();
-        drop(self.0.tasks.spawn(async move {
+        drop(self.inner.tasks.spawn(async move {
             if let Err(error) = database.compact_all().await {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(database = %database.name(), error, "compaction stopped");
             }
-            database.0.compaction.running.store(false, Ordering::Relaxed);
+            database.inner.compaction.running.store(false, Ordering::Relaxed);
         }));
         Ok(())
     }
 
     async fn compact_all(&self) -> Result<(), Error> {
-        let info = self.info().await?;
-        self.0.compaction.total.store(info.doc_count + info.doc_del_count, Ordering::Relaxed);
+        let mut total = 0;
+        for collection in self.collections() {
+            let info = collection.info().await?;
+            total += info.doc_count + info.doc_del_count;
+        }
+        self.inner.compaction.total.store(total, Ordering::Relaxed);
+        for collection in self.collections() {
+            collection.compact_collection().await?;
+        }
+        Ok(())
+    }
+
+    async fn compact_collection(&self) -> Result<(), Error> {
         let all = DocRange { start: Bound::Unbounded, end: Bound::Unbounded, order: Order::Ascending };
-        let mut range = self.0.keys.documents(all.start.as_ref().map(String::as_str), Bound::Unbounded);
+        let mut range = self.collection.keys.documents(all.start.as_ref().map(String::as_str), Bound::Unbounded);
         loop {
             let (mut wanting, mut seen, mut last) = (Vec::new(), 0, Vec::new());
             let visit = |key: &[u8], value: &[u8]| {
@@ -102,10 +113,10 @@ impl Database {
                 }
                 ControlFlow::Continue(())
             };
-            self.0.snapshot()?.scan_with(range.clone(), Direction::Forward, DOCUMENTS_AT_ONCE, visit).await?;
+            self.inner.snapshot()?.scan_with(range.clone(), Direction::Forward, DOCUMENTS_AT_ONCE, visit).await?;
             range.start = Bound::Excluded(last);
             self.compact_documents(wanting).await?;
-            self.0.compaction.done.fetch_add(seen as u64, Ordering::Relaxed);
+            self.inner.compaction.done.fetch_add(seen as u64, Ordering::Relaxed);
             if seen < DOCUMENTS_AT_ONCE {
                 return Ok(());
             }
@@ -113,14 +124,14 @@ impl Database {
     }
 
     async fn compact_documents(&self, mut wanting: Vec<Wanting>) -> Result<(), Error> {
-        let keys = self.0.keys;
+        let keys = self.collection.keys;
         while !wanting.is_empty() {
             let proposals = next_part(&mut wanting).into_iter().map(|Wanting { key, .. }| Proposal {
                 reads: vec![key.clone()],
                 bytes: 0,
                 apply: Box::new(move |draft| apply(keys, &key, draft)),
             });
-            self.0.propose(proposals.collect()).await?.into_iter().collect::<Result<(), _>>()?;
+            self.inner.propose(proposals.collect()).await?.into_iter().collect::<Result<(), _>>()?;
         }
         Ok(())
     }

@@ -1,35 +1,49 @@
-//! The handle of one database.
+//! The handle of one database, or of one of its collections.
 
 use crate::{
-    Change, Error, Standing,
-    bells::Bells,
-    commit::{Queue, Recent},
+    Error, Standing,
+    collections::Collection,
+    commit::{Changes, Queue, Recent},
     compact::Progress,
-    keys::Keys,
+    keys::{DEFAULT_COLLECTION, Keys},
     news::{Event, News},
-    record::Meta,
-    ring::Ring,
+    record::{Counters, Meta},
     settings::Documents,
     touched::Touched,
 };
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock as Lock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 use tidegate_kv::{Kv, Snapshot};
-use tidegate_types::{DbName, DocKind, Principal, Seq};
+use tidegate_types::{CollectionName, DbName, DocKind, Principal, Seq};
 use tokio::sync::{RwLock, watch};
 use tokio_util::task::TaskTracker;
 
-/// One database. Cheap to clone; all clones are the same database, until it is deleted.
+/// One collection of a database; of most databases the only one. Cheap to clone; all clones are the same, until the
+/// database is deleted.
 #[derive(Clone)]
-pub struct Database(pub(crate) Arc<Inner>);
+pub struct Database {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) collection: Arc<Collection>,
+}
 
+/// What the collections of a database share.
 pub(crate) struct Inner {
     pub(crate) name: DbName,
     pub(crate) number: u32,
     pub(crate) uuid: [u8; 8],
-    pub(crate) keys: Keys,
+    /// Those of the default collection.
+    pub(crate) home: Keys,
+    /// The default collection.
+    pub(crate) default: Arc<Collection>,
+    /// All of them, in the order of their numbers.
+    collections: Lock<Vec<Arc<Collection>>>,
+    /// Held while a collection is made.
+    pub(crate) making_collection: tokio::sync::Mutex<()>,
     pub(crate) kv: Kv,
     pub(crate) tasks: TaskTracker,
     pub(crate) queue: Queue,
@@ -39,12 +53,19 @@ pub(crate) struct Inner {
     /// Whether its documents are in channels.
     pub(crate) has_channels: AtomicBool,
     touched: Mutex<Touched>,
-    pub(crate) bells: Arc<Bells>,
     pub(crate) published: watch::Sender<Published>,
     /// Held while a part of an upload is written: a deletion waits for it.
     pub(crate) uploading: RwLock<()>,
     news: Arc<News>,
-    ring: Mutex<Ring>,
+}
+
+/// A database as it was found in the storage.
+pub(crate) struct Found {
+    pub(crate) name: DbName,
+    pub(crate) number: u32,
+    pub(crate) meta: Meta,
+    pub(crate) documents: Documents,
+    pub(crate) collections: BTreeMap<CollectionName, u32>,
 }
 
 /// What all databases of a store share.
@@ -62,14 +83,14 @@ pub(crate) struct Published {
     pub(crate) deleted: bool,
 }
 
-/// A database's counters and settings at one moment.
+/// A collection's counters, and its database's counters and settings, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DatabaseInfo {
     /// Random; tells a database from another of the same name.
     pub uuid: [u8; 8],
     /// When it was made, in seconds since 1970.
     pub created_s: u64,
-    /// Of the latest change.
+    /// Of the database's latest change.
     pub update_seq: Seq,
     /// Documents that somebody asked to purge revisions of, so far.
     pub purge_seq: u64,
@@ -86,17 +107,24 @@ pub struct DatabaseInfo {
 }
 
 impl Inner {
-    pub(crate) fn new(name: DbName, number: u32, (meta, documents): (&Meta, Documents), around: Surroundings) -> Self {
+    pub(crate) fn new(found: Found, around: Surroundings) -> Self {
         let Surroundings { kv, tasks, news } = around;
+        let Found { name, number, meta, documents, collections: named } = found;
         let has_channels = documents == Documents::InChannels;
-        let mut ring = Ring::default();
-        ring.reset(meta.update_seq);
+        let home = Keys::new(number);
+        let default = Arc::new(Collection::new(CollectionName::of_default(), home, meta.update_seq));
+        let named = named.into_iter().map(|(name, number)| Collection::new(name, home.within(number), meta.update_seq));
+        let mut collections: Vec<_> = [Arc::clone(&default)].into_iter().chain(named.map(Arc::new)).collect();
+        collections.sort_unstable_by_key(|collection| collection.keys.collection());
         let (published, _) = watch::channel(Published { seq: meta.update_seq, deleted: false });
         Self {
             name,
             number,
             uuid: meta.uuid,
-            keys: Keys::new(number),
+            home,
+            default,
+            collections: Lock::new(collections),
+            making_collection: tokio::sync::Mutex::default(),
             kv,
             tasks,
             queue: Queue::default(),
@@ -104,11 +132,9 @@ impl Inner {
             rules_version: AtomicU64::new(0),
             has_channels: AtomicBool::new(has_channels),
             touched: Mutex::default(),
-            bells: Arc::default(),
             published,
             uploading: RwLock::new(()),
             news,
-            ring: Mutex::new(ring),
         }
     }
 
@@ -127,19 +153,28 @@ impl Inner {
     }
 
     pub(crate) async fn meta(&self, snapshot: &Snapshot) -> Result<Meta, Error> {
-        let bytes = snapshot.get(&self.keys.meta()).await?.ok_or_else(|| self.gone())?;
+        let bytes = snapshot.get(&self.home.meta()).await?.ok_or_else(|| self.gone())?;
         Ok(Meta::decode(&bytes)?)
     }
 
-    pub(crate) fn info_of(&self, meta: &Meta) -> DatabaseInfo {
+    /// The counters of the collection with these keys.
+    pub(crate) async fn counters(&self, snapshot: &Snapshot, (keys, meta): (Keys, &Meta)) -> Result<Counters, Error> {
+        if keys.collection() == DEFAULT_COLLECTION {
+            return Ok(meta.counters.clone());
+        }
+        let bytes = snapshot.get(&keys.counters()).await?;
+        Ok(bytes.map(|bytes| Counters::decode(&bytes)).transpose()?.unwrap_or_default())
+    }
+
+    pub(crate) fn info_of(&self, meta: &Meta, counters: &Counters) -> DatabaseInfo {
         DatabaseInfo {
             uuid: meta.uuid,
             created_s: meta.created_s,
             update_seq: meta.update_seq,
-            purge_seq: meta.purge_seq,
-            doc_count: meta.doc_count,
-            doc_del_count: meta.doc_del_count,
-            stored_bytes: meta.body_bytes + meta.attachment_bytes,
+            purge_seq: counters.purge_seq,
+            doc_count: counters.doc_count,
+            doc_del_count: counters.doc_del_count,
+            stored_bytes: counters.body_bytes + counters.attachment_bytes,
             revs_limit: meta.revs_limit,
             compacting: self.compaction.running.load(Ordering::Relaxed),
         }
@@ -151,58 +186,68 @@ impl Inner {
         }
     }
 
+    /// The default collection, then the others.
+    pub(crate) fn collections(&self) -> Vec<Arc<Collection>> {
+        self.collections.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn add_collection(&self, collection: Arc<Collection>) {
+        self.collections.write().unwrap_or_else(PoisonError::into_inner).push(collection);
+    }
+
     /// Tells the feeds of a commit. Nobody listening costs next to nothing.
-    pub(crate) fn publish(&self, seq: Seq, (changes, touched): (Vec<Arc<Change>>, &[Principal]), recent: Recent) {
-        if changes.iter().any(|change| change.id.kind() == DocKind::Design) {
+    pub(crate) fn publish(&self, seq: Seq, (changes, touched): (&Changes, &[Principal]), recent: Recent) {
+        if changes.values().flatten().any(|change| change.id.kind() == DocKind::Design) {
             self.rules_version.fetch_add(1, Ordering::Release);
         }
         if !changes.is_empty() {
             self.news.tell(&self.name, Event::Updated);
         }
-        let concerned = self.has_channels.load(Ordering::Relaxed).then(|| changes.clone());
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.published.receiver_count() == 0 || recent == Recent::Forgotten {
-            ring.reset(seq);
-        } else {
-            ring.extend(changes);
+        let is_forgotten = self.published.receiver_count() == 0 || recent == Recent::Forgotten;
+        let of =
+            |collection: &Collection| changes.get(&collection.keys.collection()).map(Vec::as_slice).unwrap_or_default();
+        let collections = self.collections.read().unwrap_or_else(PoisonError::into_inner);
+        for collection in collections.iter() {
+            collection.remember((!is_forgotten).then(|| of(collection)), seq);
         }
-        drop(ring);
         self.published.send_modify(|published| published.seq = seq);
-        if let Some(changes) = concerned {
-            self.bells.ring(&changes, touched, recent);
+        if self.has_channels.load(Ordering::Relaxed) {
+            collections.iter().for_each(|collection| collection.bells.ring(of(collection), touched, recent));
         }
     }
 
     pub(crate) fn publish_deletion(&self) {
         self.published.send_modify(|published| published.deleted = true);
-        self.bells.ring_all();
-    }
-
-    pub(crate) fn ring_after(&self, since: Seq, limit: usize) -> Option<Vec<Arc<Change>>> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner).after(since, limit)
+        self.collections().iter().for_each(|collection| collection.bells.ring_all());
     }
 }
 
 impl Database {
-    /// Its name.
+    /// The default collection.
+    pub(crate) fn open(inner: Inner) -> Self {
+        let collection = Arc::clone(&inner.default);
+        Self { inner: Arc::new(inner), collection }
+    }
+
+    /// The name of the database.
     pub fn name(&self) -> &DbName {
-        &self.0.name
+        &self.inner.name
     }
 
     /// Random; tells a database from another of the same name.
     pub fn uuid(&self) -> [u8; 8] {
-        self.0.uuid
+        self.inner.uuid
     }
 
     /// Whether its documents are in channels.
     pub fn has_channels(&self) -> bool {
-        self.0.has_channels.load(Ordering::Acquire)
+        self.inner.has_channels.load(Ordering::Acquire)
     }
 
     /// Whether nothing has changed of what a user was found to be allowed. To be asked after the snapshot was taken that
     /// is read: what it holds has been judged then.
     pub fn is_current(&self, standing: &Standing) -> bool {
-        let touched = self.0.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let touched = self.inner.touched.lock().unwrap_or_else(PoisonError::into_inner);
         touched.is_current(&standing.depends_on, standing.at)
     }
 
@@ -216,7 +261,7 @@ impl Database {
 
     /// The sequence of the latest durable change.
     pub fn update_seq(&self) -> Seq {
-        self.0.published.borrow().seq
+        self.inner.published.borrow().seq
     }
 
     /// Sets how many revisions of each branch are kept, from each document's next write on.
@@ -224,7 +269,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn set_revs_limit(&self, limit: u64) -> Result<(), Error> {
-        let key = self.0.keys.meta();
+        let key = self.inner.home.meta();
         let apply = move |draft: &mut crate::commit::Draft<'_>| {
             draft.meta.revs_limit = limit;
             // The counters are written with every group that writes anything.
@@ -232,6 +277,6 @@ impl Database {
             draft.put(key.clone(), meta);
             Ok(())
         };
-        self.0.propose_one(Vec::new(), Box::new(apply)).await
+        self.inner.propose_one(Vec::new(), Box::new(apply)).await
     }
 }

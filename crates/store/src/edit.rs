@@ -94,8 +94,8 @@ impl Database {
     /// is waiting, or the storage failed.
     pub async fn edit(&self, edits: Vec<Edit>) -> Result<Vec<Result<Written, Error>>, Error> {
         let staged: Vec<Vec<Staged>> = edits.iter().map(staged_blobs).collect();
-        let proposals = edits.into_iter().map(|edit| propose(self.0.keys, edit)).collect();
-        let outcomes = match self.0.propose(proposals).await {
+        let proposals = edits.into_iter().map(|edit| propose(self.collection.keys, edit)).collect();
+        let outcomes = match self.inner.propose(proposals).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 // The failure that is told is the edits'; content that can't be let go is when the database is opened.
@@ -245,7 +245,7 @@ pub(crate) fn put_document(
     let seq = draft.take_seq();
     record.seq = seq;
     let after = record.tree.winner().map(|winner| winner.deleted);
-    count(draft, former.map(|former| former.deleted), after);
+    count(keys, draft, former.map(|former| former.deleted), after)?;
     let key = keys.document(id.as_str());
     let (Some(bytes), Some(mut change)) = (record.encode(), Change::of(seq, id, &record.tree)) else {
         draft.delete(key);
@@ -254,23 +254,27 @@ pub(crate) fn put_document(
     draft.put(key, bytes);
     draft.put(keys.sequence(seq), ChangeRecord::encode(&change));
     change.reach = assignment::settle(keys, former, (&record, &change), draft)?;
-    draft.announce(change);
+    draft.announce(keys, change);
     Ok(())
 }
 
 /// Moves a document between the counters of the live and of the deleted.
-pub(crate) fn count(draft: &mut Draft<'_>, before: Option<bool>, after: Option<bool>) {
-    let meta = &mut draft.meta;
-    match before {
-        Some(true) => meta.doc_del_count = meta.doc_del_count.saturating_sub(1),
-        Some(false) => meta.doc_count = meta.doc_count.saturating_sub(1),
-        None => {}
+pub(crate) fn count(keys: Keys, draft: &mut Draft<'_>, before: Option<bool>, after: Option<bool>) -> Result<(), Stop> {
+    if before == after {
+        return Ok(());
     }
-    match after {
-        Some(true) => meta.doc_del_count += 1,
-        Some(false) => meta.doc_count += 1,
-        None => {}
-    }
+    draft.count(keys, |counters| {
+        match before {
+            Some(true) => counters.doc_del_count = counters.doc_del_count.saturating_sub(1),
+            Some(false) => counters.doc_count = counters.doc_count.saturating_sub(1),
+            None => {}
+        }
+        match after {
+            Some(true) => counters.doc_del_count += 1,
+            Some(false) => counters.doc_count += 1,
+            None => {}
+        }
+    })
 }
 
 fn put_body(keys: Keys, edit: &Edit, rev: &Rev, seq: Seq, draft: &mut Draft<'_>) -> Result<(), Stop> {
@@ -291,7 +295,7 @@ fn put_body(keys: Keys, edit: &Edit, rev: &Rev, seq: Seq, draft: &mut Draft<'_>)
         });
     }
     let bytes = BodyRecord { attachments, members: edit.members.clone() }.encode();
-    draft.meta.body_bytes += bytes.len() as u64;
+    draft.count(keys, |counters| counters.body_bytes += bytes.len() as u64)?;
     draft.put(keys.body(seq), bytes);
     Ok(())
 }
@@ -308,7 +312,7 @@ fn refer(keys: Keys, new: &NewAttachment, draft: &mut Draft<'_>) -> Result<(), S
             AttachmentRecord { references: known.references + 1, ..known }
         }
         (None, Some(staged)) if staged.is_there(keys, draft)? => {
-            draft.meta.attachment_bytes += new.stored_length;
+            draft.count(keys, |counters| counters.attachment_bytes += new.stored_length)?;
             staged.settle(keys, draft);
             AttachmentRecord { blob: staged.blob(), stored_length: new.stored_length, references: 1 }
         }
@@ -326,12 +330,15 @@ fn forget_content(keys: Keys, edit: &Edit, draft: &mut Draft<'_>) -> Result<(), 
 /// Takes bodies away, and the attachments' contents that only they referred to.
 pub(crate) fn release_bodies(keys: Keys, seqs: &[Seq], draft: &mut Draft<'_>) -> Result<(), Stop> {
     draft.fetch(seqs.iter().map(|seq| keys.body(*seq)))?;
-    let mut digests = Vec::new();
+    let (mut digests, mut released) = (Vec::new(), 0);
     for key in seqs.iter().map(|seq| keys.body(*seq)) {
         let Some(bytes) = draft.get(&key)?.cloned() else { continue };
         digests.extend(BodyRecord::decode(&bytes)?.attachments.iter().map(|attachment| attachment.digest));
-        draft.meta.body_bytes = draft.meta.body_bytes.saturating_sub(bytes.len() as u64);
+        released += bytes.len() as u64;
         draft.delete(key);
+    }
+    if released > 0 {
+        draft.count(keys, |counters| counters.body_bytes = counters.body_bytes.saturating_sub(released))?;
     }
     if draft.channels {
         seqs.iter().for_each(|seq| draft.delete(keys.assignment(*seq)));
@@ -347,7 +354,9 @@ fn release_attachment(keys: Keys, digest: &AttachmentDigest, draft: &mut Draft<'
     if record.references > 1 {
         draft.put(key, AttachmentRecord { references: record.references - 1, ..record }.encode());
     } else {
-        draft.meta.attachment_bytes = draft.meta.attachment_bytes.saturating_sub(record.stored_length);
+        draft.count(keys, |counters| {
+            counters.attachment_bytes = counters.attachment_bytes.saturating_sub(record.stored_length);
+        })?;
         draft.clear(keys.chunks(record.blob));
         draft.delete(key);
     }

@@ -11,7 +11,7 @@ use tidegate_channels::{Access, Grants, Periods};
 use tidegate_kv::Direction;
 use tidegate_types::{Principal, PrincipalName, Seq};
 
-/// What a principal may see at one moment.
+/// What a principal may see of a collection at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The latest sequence at that moment.
@@ -92,15 +92,14 @@ impl Reader {
         Ok(Standing { at, access: Access::of_user(own, granted), roles, depends_on })
     }
 
-    /// The channels and the roles that a principal was granted, whether it exists or not.
+    /// The channels of the collection and the roles that a principal was granted, whether it exists or not.
     ///
     /// # Errors
     /// The storage failed.
     pub async fn grants(&self, to: &Principal) -> Result<(Grants, BTreeMap<PrincipalName, Periods>), Error> {
-        let keys = self.inner.keys;
-        let rows = self.snapshot.scan(keys.grants(to), Direction::Forward, usize::MAX).await?;
+        let keys = self.keys;
         let (mut channels, mut roles) = (Grants::new(), BTreeMap::new());
-        for (key, bytes) in rows {
+        for (key, bytes) in self.grant_rows(to).await? {
             let periods = GrantRecord::decode(&bytes)?.periods;
             match keys.granted_in(to, &key)? {
                 Granted::Channel(channel) => drop(channels.insert(channel, periods)),
@@ -115,18 +114,25 @@ impl Reader {
     /// # Errors
     /// The storage failed.
     pub async fn grant_states(&self, to: &Principal) -> Result<Vec<GrantState>, Error> {
-        let keys = self.inner.keys;
-        let rows = self.snapshot.scan(keys.grants(to), Direction::Forward, usize::MAX).await?;
+        let keys = self.keys;
         let read = |(key, bytes): &(bytes::Bytes, bytes::Bytes)| {
             let GrantRecord { explicit, documents, periods } = GrantRecord::decode(bytes)?;
             Ok(GrantState { what: keys.granted_in(to, key)?, explicit, documents, periods })
         };
-        rows.iter().map(read).collect()
+        self.grant_rows(to).await?.iter().map(read).collect()
+    }
+
+    async fn grant_rows(&self, to: &Principal) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, Error> {
+        let mut rows = Vec::new();
+        for range in self.keys.grants(to) {
+            rows.extend(self.snapshot.scan(range, Direction::Forward, usize::MAX).await?);
+        }
+        Ok(rows)
     }
 
     /// When a principal existed.
     async fn existence(&self, principal: &Principal) -> Result<Periods, Error> {
-        let bytes = self.snapshot.get(&self.inner.keys.principal(principal)).await?;
+        let bytes = self.snapshot.get(&self.keys.principal(principal)).await?;
         Ok(bytes.map(|bytes| PrincipalRecord::decode(&bytes)).transpose()?.map(|r| r.periods).unwrap_or_default())
     }
 }

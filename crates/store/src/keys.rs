@@ -3,13 +3,17 @@
 //! `C name` is the catalogue, `S name` a setting of the server, `T number` a deleted database whose data is still being
 //! cleared, `D number tag …` the data of a database. Within a database, bodies and the sequence index are appended to, and only the document record
 //! lands at a random place. Scopes (who may write what) are the same prefixes.
+//!
+//! A database's default collection lies as if there were no others. Those lie in it as it does: `D number o collection
+//! tag …`. What all collections share, as principals and settings, is the database's alone.
 
-use crate::{Corrupt, Grant, Granted, PrincipalKind, record::AttachmentDigest};
+mod access;
+
+use crate::record::AttachmentDigest;
 use bytes::Bytes;
 use std::ops::Bound;
-use std::str::FromStr;
 use tidegate_kv::KeyRange;
-use tidegate_types::{Channel, DbName, DocId, Principal, PrincipalName, Seq};
+use tidegate_types::{Channel, CollectionName, DbName, DocId, Seq};
 
 const CATALOG: u8 = b'C';
 const TRASH: u8 = b'T';
@@ -60,10 +64,15 @@ pub(crate) fn is_meta(key: &[u8]) -> bool {
     matches!(key, [DATA, _, _, _, _, Keys::META])
 }
 
-/// The keys of one database.
+/// The number of a database's default collection; others count from 1.
+pub(crate) const DEFAULT_COLLECTION: u32 = 0;
+
+/// The keys of one collection of a database.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keys {
-    prefix: [u8; 5],
+    /// Of the database; then, where the collection isn't the default one, of the collection.
+    prefix: [u8; 10],
+    length: usize,
 }
 
 impl Keys {
@@ -90,35 +99,108 @@ impl Keys {
     const END_OF_TEXT: u8 = 0xff;
     const PURGE: u8 = b'h';
     const TICKET: u8 = b't';
+    const COLLECTION_NAME: u8 = b'n';
+    const COLLECTION: u8 = b'o';
 
+    const DATABASE_LENGTH: usize = 5;
+    const COLLECTION_LENGTH: usize = 10;
+
+    /// Those of a database's default collection.
     pub(crate) fn new(number: u32) -> Self {
         let [a, b, c, d] = number.to_be_bytes();
-        Self { prefix: [DATA, a, b, c, d] }
+        Self { prefix: [DATA, a, b, c, d, 0, 0, 0, 0, 0], length: Self::DATABASE_LENGTH }
     }
 
-    /// Everything of the database.
+    /// Those of another collection of the database.
+    pub(crate) fn within(&self, collection: u32) -> Self {
+        if collection == DEFAULT_COLLECTION {
+            return Self { length: Self::DATABASE_LENGTH, ..*self };
+        }
+        let ([tag, n, u, m, b, ..], [e, r, s, t]) = (self.prefix, collection.to_be_bytes());
+        Self { prefix: [tag, n, u, m, b, Self::COLLECTION, e, r, s, t], length: Self::COLLECTION_LENGTH }
+    }
+
+    /// Those of the default collection, which are the database's own.
+    pub(crate) fn home(&self) -> Self {
+        self.within(DEFAULT_COLLECTION)
+    }
+
+    /// The number of the collection.
+    pub(crate) fn collection(&self) -> u32 {
+        let [.., e, r, s, t] = self.prefix;
+        if self.length == Self::DATABASE_LENGTH { DEFAULT_COLLECTION } else { u32::from_be_bytes([e, r, s, t]) }
+    }
+
+    fn prefix(&self) -> &[u8] {
+        self.prefix.get(..self.length).unwrap_or_default()
+    }
+
+    /// Everything of the database, its collections included.
     pub(crate) fn all(&self) -> KeyRange {
-        KeyRange::prefix(self.prefix)
+        KeyRange::prefix(self.scope())
     }
 
     /// The scope of the database's commits.
     pub(crate) fn scope(&self) -> &[u8] {
-        &self.prefix
+        self.prefix.get(..Self::DATABASE_LENGTH).unwrap_or_default()
     }
 
     fn key(&self, tag: u8, rest: &[u8]) -> Vec<u8> {
-        let mut key = Vec::with_capacity(6 + rest.len());
-        key.extend_from_slice(&self.prefix);
+        let mut key = Vec::with_capacity(self.length + 1 + rest.len());
+        key.extend_from_slice(self.prefix());
         key.push(tag);
         key.extend_from_slice(rest);
         key
     }
 
+    /// What stands in a key of the collection behind the tag.
+    fn behind_tag<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        key.get(self.length + 1..)
+    }
+
+    /// The number of a collection by its name.
+    pub(crate) fn collection_number(&self, name: &CollectionName) -> Vec<u8> {
+        self.home().key(Self::COLLECTION_NAME, name.as_str().as_bytes())
+    }
+
+    /// The numbers of all collections but the default one.
+    pub(crate) fn collection_numbers(&self) -> KeyRange {
+        KeyRange::prefix(self.home().key(Self::COLLECTION_NAME, &[]))
+    }
+
+    /// The name in the key of a collection's number.
+    pub(crate) fn collection_in(&self, key: &[u8]) -> Option<CollectionName> {
+        str::from_utf8(self.home().behind_tag(key)?).ok()?.parse().ok()
+    }
+
+    /// Everything of the collections from this number on, but of the default one.
+    pub(crate) fn collections_from(&self, number: u32) -> KeyRange {
+        let all = KeyRange::prefix(self.home().key(Self::COLLECTION, &[]));
+        KeyRange { start: Bound::Included(self.within(number).prefix().to_vec()), end: all.end }
+    }
+
+    /// The number of the collection of which something lies under this key.
+    pub(crate) fn collection_holding(&self, key: &[u8]) -> Option<u32> {
+        Some(u32::from_be_bytes(*self.home().behind_tag(key)?.first_chunk()?))
+    }
+
+    /// The database's counters and settings.
     pub(crate) fn meta(&self) -> Vec<u8> {
+        self.home().key(Self::META, &[])
+    }
+
+    /// The collection's counters; those of the default one are in [`Keys::meta`].
+    pub(crate) fn counters(&self) -> Vec<u8> {
         self.key(Self::META, &[])
     }
 
+    /// A setting of the database.
     pub(crate) fn setting(&self, name: &str) -> Vec<u8> {
+        self.home().own_setting(name)
+    }
+
+    /// A setting of the collection.
+    pub(crate) fn own_setting(&self, name: &str) -> Vec<u8> {
         self.key(Self::SETTING, name.as_bytes())
     }
 
@@ -157,7 +239,7 @@ impl Keys {
 
     /// The id in a document's or a local document's key.
     pub(crate) fn id_in<'k>(&self, key: &'k [u8]) -> Option<&'k str> {
-        str::from_utf8(key.get(self.prefix.len() + 1..)?).ok()
+        str::from_utf8(self.behind_tag(key)?).ok()
     }
 
     pub(crate) fn body(&self, seq: Seq) -> Vec<u8> {
@@ -179,7 +261,7 @@ impl Keys {
 
     /// The sequence in a key of the sequence index, or in that of a body.
     pub(crate) fn seq_in(&self, key: &[u8]) -> Option<Seq> {
-        let number = key.get(self.prefix.len() + 1..)?.try_into().ok()?;
+        let number = self.behind_tag(key)?.try_into().ok()?;
         Some(Seq::new(u64::from_be_bytes(number)))
     }
 
@@ -210,7 +292,7 @@ impl Keys {
 
     /// The channel and the sequence in the key of a row.
     pub(crate) fn channel_row_in(&self, key: &[u8]) -> Option<(Channel, Seq)> {
-        let (rest, seq) = key.get(self.prefix.len() + 1..)?.split_last_chunk()?;
+        let (rest, seq) = self.behind_tag(key)?.split_last_chunk()?;
         let channel = str::from_utf8(rest.strip_suffix(&[Self::END_OF_TEXT])?).ok()?.parse().ok()?;
         Some((channel, Seq::new(u64::from_be_bytes(*seq))))
     }
@@ -228,7 +310,7 @@ impl Keys {
 
     /// The channel in such a key of a document.
     pub(crate) fn departed_from(&self, id: &DocId, key: &[u8]) -> Option<Channel> {
-        str::from_utf8(key.get(self.prefix.len() + 2 + id.as_str().len()..)?).ok()?.parse().ok()
+        str::from_utf8(key.get(self.length + 2 + id.as_str().len()..)?).ok()?.parse().ok()
     }
 
     pub(crate) fn departures(&self) -> KeyRange {
@@ -237,7 +319,7 @@ impl Keys {
 
     /// The document and the channel in the key of a departure.
     pub(crate) fn departure_in(&self, key: &[u8]) -> Option<(DocId, Channel)> {
-        let rest = key.get(self.prefix.len() + 1..)?;
+        let rest = self.behind_tag(key)?;
         let end = rest.iter().position(|byte| *byte == Self::END_OF_TEXT)?;
         let (id, channel) = (str::from_utf8(rest.get(..end)?), str::from_utf8(rest.get(end + 1..)?));
         Some((id.ok()?.parse().ok()?, channel.ok()?.parse().ok()?))
@@ -266,86 +348,8 @@ impl Keys {
 
     /// The time and the document in the key of an expiry.
     pub(crate) fn expiry_in(&self, key: &[u8]) -> Option<(u64, DocId)> {
-        let (at, id) = key.get(self.prefix.len() + 1..)?.split_first_chunk()?;
+        let (at, id) = self.behind_tag(key)?.split_first_chunk()?;
         Some((u64::from_be_bytes(*at), str::from_utf8(id).ok()?.parse().ok()?))
-    }
-
-    fn principal_text(principal: &Principal) -> Vec<u8> {
-        let (kind, name) = match principal {
-            Principal::User(name) => (Self::USER, name),
-            Principal::Role(name) => (Self::ROLE, name),
-        };
-        [&[kind], name.as_str().as_bytes()].concat()
-    }
-
-    pub(crate) fn principal(&self, principal: &Principal) -> Vec<u8> {
-        self.key(Self::PRINCIPAL, &Self::principal_text(principal))
-    }
-
-    /// The principals of a kind whose names come after `after`.
-    pub(crate) fn principals(&self, kind: PrincipalKind, after: &str) -> KeyRange {
-        let kind = match kind {
-            PrincipalKind::User => Self::USER,
-            PrincipalKind::Role => Self::ROLE,
-        };
-        let start = self.key(Self::PRINCIPAL, &[&[kind], after.as_bytes()].concat());
-        KeyRange { start: Bound::Excluded(start), end: Bound::Excluded(self.key(Self::PRINCIPAL, &[kind + 1])) }
-    }
-
-    /// All principals.
-    pub(crate) fn principals_all(&self) -> KeyRange {
-        KeyRange::prefix(self.key(Self::PRINCIPAL, &[]))
-    }
-
-    /// The name in a principal's key.
-    pub(crate) fn principal_in(&self, key: &[u8]) -> Result<PrincipalName, Corrupt> {
-        text_in(key.get(self.prefix.len() + 2..), "principal")
-    }
-
-    /// The principal in its key.
-    pub(crate) fn whose_record(&self, key: &[u8]) -> Result<Principal, Corrupt> {
-        principal_from(key.get(self.prefix.len() + 1..), "principal")
-    }
-
-    pub(crate) fn grant(&self, grant: &Grant) -> Vec<u8> {
-        let (kind, text) = match &grant.what {
-            Granted::Channel(channel) => (Self::CHANNEL, channel.as_str()),
-            Granted::Role(role) => (Self::ROLE, role.as_str()),
-        };
-        [self.grants_prefix(&grant.to).as_slice(), &[kind], text.as_bytes()].concat()
-    }
-
-    fn grants_prefix(&self, to: &Principal) -> Vec<u8> {
-        [self.key(Self::GRANT, &Self::principal_text(to)).as_slice(), &[Self::END_OF_TEXT]].concat()
-    }
-
-    /// What was granted to a principal.
-    pub(crate) fn grants(&self, to: &Principal) -> KeyRange {
-        KeyRange::prefix(self.grants_prefix(to))
-    }
-
-    /// What was granted to all.
-    pub(crate) fn grants_all(&self) -> KeyRange {
-        KeyRange::prefix(self.key(Self::GRANT, &[]))
-    }
-
-    /// What a key of [`Keys::grants`] grants.
-    pub(crate) fn granted_in(&self, to: &Principal, key: &[u8]) -> Result<Granted, Corrupt> {
-        let rest = key.get(self.grants_prefix(to).len()..).and_then(<[u8]>::split_first);
-        match rest {
-            Some((&Self::CHANNEL, text)) => Ok(Granted::Channel(text_in(Some(text), "grant")?)),
-            Some((&Self::ROLE, text)) => Ok(Granted::Role(text_in(Some(text), "grant")?)),
-            Some(_) | None => Err(Corrupt { record: "grant", what: "illegal key" }),
-        }
-    }
-
-    /// The grant in its key.
-    pub(crate) fn grant_in(&self, key: &[u8]) -> Result<Grant, Corrupt> {
-        let rest = key.get(self.prefix.len() + 1..).unwrap_or_default();
-        let end = rest.iter().position(|byte| *byte == Self::END_OF_TEXT);
-        let to = principal_from(end.and_then(|end| rest.get(..end)), "grant")?;
-        let what = self.granted_in(&to, key)?;
-        Ok(Grant { to, what })
     }
 
     pub(crate) fn attachment(&self, digest: &AttachmentDigest) -> Vec<u8> {
@@ -358,7 +362,7 @@ impl Keys {
 
     /// The digest in an attachment's key.
     pub(crate) fn digest_in(&self, key: &[u8]) -> Option<AttachmentDigest> {
-        Some(AttachmentDigest::new(key.get(self.prefix.len() + 1..)?.try_into().ok()?))
+        Some(AttachmentDigest::new(self.behind_tag(key)?.try_into().ok()?))
     }
 
     pub(crate) fn chunk(&self, blob: u128, index: u32) -> Vec<u8> {
@@ -376,7 +380,7 @@ impl Keys {
 
     /// The blob and the index in a chunk's key.
     pub(crate) fn chunk_in(&self, key: &[u8]) -> Option<(u128, u32)> {
-        let (blob, index) = key.get(self.prefix.len() + 1..)?.split_first_chunk()?;
+        let (blob, index) = self.behind_tag(key)?.split_first_chunk()?;
         Some((u128::from_be_bytes(*blob), u32::from_be_bytes(index.try_into().ok()?)))
     }
 
@@ -391,12 +395,12 @@ impl Keys {
 
     /// The number in a purge's key.
     pub(crate) fn purge_in(&self, key: &[u8]) -> Option<u64> {
-        Some(u64::from_be_bytes(key.get(self.prefix.len() + 1..)?.try_into().ok()?))
+        Some(u64::from_be_bytes(self.behind_tag(key)?.try_into().ok()?))
     }
 
     /// A row of a ticket; which ones there are, `tickets` says.
     pub(crate) fn ticket_row(&self, rest: &[u8]) -> Vec<u8> {
-        self.key(Self::TICKET, rest)
+        self.home().key(Self::TICKET, rest)
     }
 
     pub(crate) fn upload(&self, blob: u128) -> Vec<u8> {
@@ -409,26 +413,14 @@ impl Keys {
 
     /// The blob in the key of an unfinished upload.
     pub(crate) fn blob_in(&self, key: &[u8]) -> Option<u128> {
-        Some(u128::from_be_bytes(key.get(self.prefix.len() + 1..)?.try_into().ok()?))
+        Some(u128::from_be_bytes(self.behind_tag(key)?.try_into().ok()?))
     }
-}
-
-/// What stands in a key as a principal's kind and name.
-fn principal_from(bytes: Option<&[u8]>, record: &'static str) -> Result<Principal, Corrupt> {
-    match bytes.and_then(<[u8]>::split_first) {
-        Some((&Keys::USER, name)) => text_in(Some(name), record).map(Principal::User),
-        Some((&Keys::ROLE, name)) => text_in(Some(name), record).map(Principal::Role),
-        Some(_) | None => Err(Corrupt { record, what: "illegal key" }),
-    }
-}
-
-/// What stands in a key as text.
-fn text_in<T: FromStr>(bytes: Option<&[u8]>, record: &'static str) -> Result<T, Corrupt> {
-    let text = bytes.and_then(|bytes| str::from_utf8(bytes).ok()?.parse().ok());
-    text.ok_or(Corrupt { record, what: "illegal key" })
 }
 
 /// A key as the storage takes it.
 pub(crate) type Key = Vec<u8>;
 /// A value as the storage gives it.
 pub(crate) type Value = Bytes;
+
+#[cfg(test)]
+mod tests;

@@ -31,12 +31,12 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn put_local(&self, document: LocalDocument) -> Result<(), Error> {
-        let key = self.0.keys.local(document.id.as_str());
+        let key = self.collection.keys.local(document.id.as_str());
         let apply = move |draft: &mut Draft<'_>| {
             draft.put(key.clone(), encode(document.number, &document.members));
             Ok(())
         };
-        self.0.propose_one(Vec::new(), Box::new(apply)).await
+        self.inner.propose_one(Vec::new(), Box::new(apply)).await
     }
 
     /// Writes a local document in place of the one with this number, or takes it away if there are no members; its number
@@ -45,7 +45,7 @@ impl Database {
     /// # Errors
     /// [`Error::Conflict`] where another one is there, the database is gone, or the storage failed.
     pub async fn replace_local(&self, id: &DocId, replaced: Option<u64>, members: Option<Bytes>) -> Result<u64, Error> {
-        let (id, key) = (id.clone(), self.0.keys.local(id.as_str()));
+        let (id, key) = (id.clone(), self.collection.keys.local(id.as_str()));
         let reads = vec![key.clone()];
         let apply = move |draft: &mut Draft<'_>| {
             let known = draft.get(&key)?.map(|bytes| decode(id.clone(), bytes)).transpose()?;
@@ -60,7 +60,7 @@ impl Database {
             draft.put(key.clone(), encode(number, members));
             Ok(number)
         };
-        self.0.propose_one(reads, Box::new(apply)).await
+        self.inner.propose_one(reads, Box::new(apply)).await
     }
 
     /// Takes a local document away; whether it was there.
@@ -68,14 +68,14 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn delete_local(&self, id: &DocId) -> Result<bool, Error> {
-        let key = self.0.keys.local(id.as_str());
+        let key = self.collection.keys.local(id.as_str());
         let reads = vec![key.clone()];
         let apply = move |draft: &mut Draft<'_>| {
             let found = draft.get(&key)?.is_some();
             draft.delete(key.clone());
             Ok(found)
         };
-        self.0.propose_one(reads, Box::new(apply)).await
+        self.inner.propose_one(reads, Box::new(apply)).await
     }
 }
 
@@ -85,7 +85,7 @@ impl Reader {
     /// # Errors
     /// The storage failed.
     pub async fn local(&self, id: &DocId) -> Result<Option<LocalDocument>, Error> {
-        let bytes = self.snapshot.get(&self.inner.keys.local(id.as_str())).await?;
+        let bytes = self.snapshot.get(&self.keys.local(id.as_str())).await?;
         bytes.map(|bytes| Ok(decode(id.clone(), &bytes)?)).transpose()
     }
 
@@ -100,10 +100,10 @@ impl Reader {
         };
         let as_str = |bound: &Bound<String>| bound.clone();
         let (start, end) = (as_str(&range.start), as_str(&range.end));
-        let keys = self.inner.keys.locals(start.as_ref().map(String::as_str), end.as_ref().map(String::as_str));
+        let keys = self.keys.locals(start.as_ref().map(String::as_str), end.as_ref().map(String::as_str));
         let entries = self.snapshot.scan(keys, direction, limit).await?;
         let illegal = Corrupt { record: "local document", what: "illegal id" };
-        let id_of = |key: &[u8]| self.inner.keys.id_in(key).and_then(|id| id.parse().ok()).ok_or(illegal);
+        let id_of = |key: &[u8]| self.keys.id_in(key).and_then(|id| id.parse().ok()).ok_or(illegal);
         entries.iter().map(|(key, value)| Ok(decode(id_of(key)?, value)?)).collect()
     }
 }

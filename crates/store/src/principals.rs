@@ -1,23 +1,27 @@
 //! Users and roles of a database. What is known of them beside their grants is their owner's to know.
 
 use crate::{
-    Database, Error, Reader,
+    Database, Error, Grant, Reader,
     commit::{Draft, Stop},
     grants,
-    keys::Keys,
+    keys::{DEFAULT_COLLECTION, Keys},
     record::PrincipalRecord,
 };
 use bytes::Bytes;
-use tidegate_kv::Direction;
-use tidegate_types::{Channel, Principal, PrincipalName, Seq};
+use std::collections::{BTreeMap, BTreeSet};
+use tidegate_kv::{Direction, KeyRange};
+use tidegate_types::{Channel, CollectionName, Principal, PrincipalName, Seq};
 
 /// A principal to be written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrincipalWrite {
     /// What is known of it.
     pub settings: Bytes,
-    /// The channels that an administrator grants it: those that aren't here any more are taken away.
+    /// The channels that an administrator grants it in the default collection: those that aren't here any more are taken
+    /// away.
     pub channels: Vec<Channel>,
+    /// The channels that an administrator grants it in others; what there is no collection for is left out.
+    pub collections: BTreeMap<CollectionName, Vec<Channel>>,
     /// The roles that an administrator grants it.
     pub roles: Vec<PrincipalName>,
     /// Of the record that this one replaces: another one meanwhile is a conflict. `None` replaces whatever is there.
@@ -42,7 +46,7 @@ pub struct PrincipalState {
     pub since: Seq,
     /// What is known of it.
     pub settings: Bytes,
-    /// The channels that an administrator granted it.
+    /// The channels that an administrator granted it in the collection that was read.
     pub channels: Vec<Channel>,
     /// The roles that an administrator granted it.
     pub roles: Vec<PrincipalName>,
@@ -63,13 +67,13 @@ impl Database {
     /// # Errors
     /// [`Error::Conflict`], the database is gone, or the storage failed.
     pub async fn put_principal(&self, principal: Principal, write: PrincipalWrite) -> Result<Seq, Error> {
-        let keys = self.0.keys;
-        let PrincipalWrite { settings, mut channels, mut roles, replaces } = write;
-        channels.sort_unstable();
-        channels.dedup();
-        roles.sort_unstable();
-        roles.dedup();
-        let new = PrincipalRecord { channels, roles, settings, ..PrincipalRecord::default() };
+        let keys = self.inner.home;
+        let PrincipalWrite { settings, channels, collections, roles, replaces } = write;
+        let number = |name: &CollectionName| Some(self.collection(name)?.collection.keys.collection());
+        let numbered = collections.into_iter().filter_map(|(name, channels)| Some((number(&name)?, sorted(channels))));
+        let collections = numbered.filter(|(_, channels)| !channels.is_empty()).collect();
+        let (channels, roles) = (sorted(channels), sorted(roles));
+        let new = PrincipalRecord { channels, roles, collections, settings, ..PrincipalRecord::default() };
         let reads = vec![keys.principal(&principal)];
         let apply = move |draft: &mut Draft<'_>| {
             let old = load(keys, &principal, draft)?;
@@ -83,7 +87,7 @@ impl Database {
             }
             replace(keys, &principal, (&old, new.clone()), draft)
         };
-        self.0.propose_one(reads, Box::new(apply)).await
+        self.inner.propose_one(reads, Box::new(apply)).await
     }
 
     /// Takes a principal away, with the local documents whose ids begin with `locals`; whether it was there. What documents
@@ -92,8 +96,9 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn delete_principal(&self, principal: Principal, locals: Option<&str>) -> Result<bool, Error> {
-        let keys = self.0.keys;
-        let locals = locals.map(|locals| keys.locals_of(locals));
+        let keys = self.inner.home;
+        let locals_in = |locals: &str| self.inner.collections().iter().map(|c| c.keys.locals_of(locals)).collect();
+        let locals: Vec<KeyRange> = locals.map(locals_in).unwrap_or_default();
         let reads = vec![keys.principal(&principal)];
         let apply = move |draft: &mut Draft<'_>| {
             let old = load(keys, &principal, draft)?;
@@ -112,8 +117,14 @@ impl Database {
             locals.iter().for_each(|locals| draft.clear(locals.clone()));
             Ok(true)
         };
-        self.0.propose_one(reads, Box::new(apply)).await
+        self.inner.propose_one(reads, Box::new(apply)).await
     }
+}
+
+fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
+    items.sort_unstable();
+    items.dedup();
+    items
 }
 
 fn load(keys: Keys, principal: &Principal, draft: &Draft<'_>) -> Result<PrincipalRecord, Stop> {
@@ -145,8 +156,16 @@ fn grant_explicit(
     seq: Seq,
     draft: &mut Draft<'_>,
 ) -> Result<(), Stop> {
-    let (was, is) = (old.explicit(to), new.explicit(to));
-    draft.fetch(was.iter().chain(&is).map(|grant| keys.grant(grant)))?;
+    let named = old.collections.keys().chain(new.collections.keys()).copied();
+    for collection in named.chain([DEFAULT_COLLECTION]).collect::<BTreeSet<_>>() {
+        let (was, is) = (old.explicit(to, collection), new.explicit(to, collection));
+        grant_anew(keys.within(collection), (&was, &is), seq, draft)?;
+    }
+    Ok(())
+}
+
+fn grant_anew(keys: Keys, (was, is): (&[Grant], &[Grant]), seq: Seq, draft: &mut Draft<'_>) -> Result<(), Stop> {
+    draft.fetch(was.iter().chain(is).map(|grant| keys.grant(grant)))?;
     for grant in is.iter().filter(|grant| was.binary_search(grant).is_err()) {
         grants::change(keys, grant, seq, draft, |record| record.explicit = true)?;
     }
@@ -162,8 +181,8 @@ impl Reader {
     /// # Errors
     /// The storage failed.
     pub async fn principal(&self, principal: &Principal) -> Result<Option<PrincipalState>, Error> {
-        let bytes = self.snapshot.get(&self.inner.keys.principal(principal)).await?;
-        Ok(bytes.map(|bytes| PrincipalRecord::decode(&bytes)).transpose()?.and_then(PrincipalState::of))
+        let bytes = self.snapshot.get(&self.keys.principal(principal)).await?;
+        Ok(bytes.map(|bytes| PrincipalRecord::decode(&bytes)).transpose()?.and_then(|record| self.state_of(record)))
     }
 
     /// The principals of a kind whose names come after `after`, in the order of their names, at most `limit`.
@@ -176,7 +195,7 @@ impl Reader {
         after: &str,
         limit: usize,
     ) -> Result<Vec<(PrincipalName, PrincipalState)>, Error> {
-        let (keys, mut after, mut found) = (self.inner.keys, after.to_owned(), Vec::new());
+        let (keys, mut after, mut found) = (self.keys, after.to_owned(), Vec::new());
         while found.len() < limit {
             let wanted = limit - found.len();
             let rows = self.snapshot.scan(keys.principals(kind, &after), Direction::Forward, wanted).await?;
@@ -184,7 +203,7 @@ impl Reader {
             for (key, bytes) in rows {
                 let name = keys.principal_in(&key)?;
                 name.as_str().clone_into(&mut after);
-                found.extend(PrincipalState::of(PrincipalRecord::decode(&bytes)?).map(|state| (name, state)));
+                found.extend(self.state_of(PrincipalRecord::decode(&bytes)?).map(|state| (name, state)));
             }
             if is_last {
                 break;
@@ -192,12 +211,12 @@ impl Reader {
         }
         Ok(found)
     }
-}
 
-impl PrincipalState {
-    fn of(record: PrincipalRecord) -> Option<Self> {
+    /// `None` for one that was deleted.
+    fn state_of(&self, record: PrincipalRecord) -> Option<PrincipalState> {
         let since = record.periods.current()?;
-        let PrincipalRecord { seq, channels, roles, settings, .. } = record;
-        Some(Self { seq, since, settings, channels, roles })
+        let channels = record.channels_in(self.keys.collection()).to_vec();
+        let PrincipalRecord { seq, roles, settings, .. } = record;
+        Some(PrincipalState { seq, since, settings, channels, roles })
     }
 }

@@ -35,13 +35,13 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn purge(&self, requests: Vec<(DocId, Vec<Rev>)>) -> Result<Vec<Purged>, Error> {
-        let keys = self.0.keys;
+        let keys = self.collection.keys;
         let proposals = requests.into_iter().map(|(id, revs)| Proposal {
-            reads: vec![keys.document(id.as_str()), keys.setting(REMEMBERED_MAX)],
+            reads: vec![keys.document(id.as_str()), keys.own_setting(REMEMBERED_MAX)],
             bytes: 0,
             apply: Box::new(move |draft| apply(keys, &id, &revs, draft)),
         });
-        self.0.propose(proposals.collect()).await?.into_iter().collect()
+        self.inner.propose(proposals.collect()).await?.into_iter().collect()
     }
 
     /// How many purges are remembered.
@@ -49,7 +49,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn purges_max(&self) -> Result<u64, Error> {
-        remembered_max(self.0.snapshot()?.get(&self.0.keys.setting(REMEMBERED_MAX)).await?.as_ref())
+        remembered_max(self.inner.snapshot()?.get(&self.collection.keys.own_setting(REMEMBERED_MAX)).await?.as_ref())
     }
 
     /// Sets how many purges are remembered, and forgets those beyond.
@@ -57,14 +57,15 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn set_purges_max(&self, limit: u64) -> Result<(), Error> {
-        let keys = self.0.keys;
+        let keys = self.collection.keys;
         let value = settings::encode(limit.to_string().as_bytes());
         let apply = move |draft: &mut Draft<'_>| {
-            draft.put(keys.setting(REMEMBERED_MAX), value.clone());
-            draft.clear(keys.purges(0, draft.meta.purge_seq.saturating_sub(limit)));
+            draft.put(keys.own_setting(REMEMBERED_MAX), value.clone());
+            let latest = draft.count(keys, |counters| counters.purge_seq)?;
+            draft.clear(keys.purges(0, latest.saturating_sub(limit)));
             Ok(())
         };
-        self.0.propose_one(Vec::new(), Box::new(apply)).await
+        self.inner.propose_one(Vec::new(), Box::new(apply)).await
     }
 }
 
@@ -74,7 +75,7 @@ impl Reader {
     /// # Errors
     /// The storage failed.
     pub async fn purges(&self, after: u64, limit: usize) -> Result<Vec<(u64, PurgeRecord)>, Error> {
-        let keys = self.inner.keys;
+        let keys = self.keys;
         let rows = self.snapshot.scan(keys.purges(after, u64::MAX), Direction::Forward, limit).await?;
         let read =
             |(key, value): &(Value, Value)| Ok((keys.purge_in(key).unwrap_or_default(), PurgeRecord::decode(value)?));
@@ -95,9 +96,11 @@ fn apply(keys: Keys, id: &DocId, revs: &[Rev], draft: &mut Draft<'_>) -> Result<
 }
 
 fn remember(keys: Keys, id: &DocId, revs: &[Rev], draft: &mut Draft<'_>) -> Result<(), Stop> {
-    let max = remembered_max(draft.get(&keys.setting(REMEMBERED_MAX))?)?;
-    draft.meta.purge_seq += 1;
-    let number = draft.meta.purge_seq;
+    let max = remembered_max(draft.get(&keys.own_setting(REMEMBERED_MAX))?)?;
+    let number = draft.count(keys, |counters| {
+        counters.purge_seq += 1;
+        counters.purge_seq
+    })?;
     draft.put(keys.purge(number), PurgeRecord::encode(id, revs));
     if let Some(oldest) = number.checked_sub(max) {
         draft.delete(keys.purge(oldest));

@@ -3,6 +3,7 @@
 use crate::{
     Attachment, Corrupt, Database, DatabaseInfo, Error,
     database::Inner,
+    keys::Keys,
     record::{BodyRecord, DocumentHead, DocumentRecord},
 };
 use bytes::Bytes;
@@ -11,12 +12,14 @@ use tidegate_kv::{Direction, Snapshot};
 use tidegate_revtree::Tree;
 use tidegate_types::{DocId, Rev, Seq};
 
-/// A view of a database as it was at one moment: whatever is read through it belongs together.
+/// A view of a collection as it was at one moment: whatever is read through it belongs together.
 ///
 /// Holding one keeps the storage from reusing space: let it go after the request.
 #[derive(Clone)]
 pub struct Reader {
     pub(crate) inner: Arc<Inner>,
+    /// Of the collection.
+    pub(crate) keys: Keys,
     pub(crate) snapshot: Snapshot,
 }
 
@@ -52,12 +55,12 @@ pub struct Body {
 }
 
 impl Database {
-    /// A view of the database as it is now.
+    /// A view of the collection as it is now.
     ///
     /// # Errors
     /// The database is gone, or the storage failed.
     pub fn reader(&self) -> Result<Reader, Error> {
-        Ok(Reader { inner: Arc::clone(&self.0), snapshot: self.0.snapshot()? })
+        Ok(Reader { inner: Arc::clone(&self.inner), keys: self.collection.keys, snapshot: self.inner.snapshot()? })
     }
 }
 
@@ -67,7 +70,7 @@ impl Reader {
     /// # Errors
     /// The storage failed.
     pub async fn winner(&self, id: &DocId) -> Result<Option<Winner>, Error> {
-        let bytes = self.snapshot.get(&self.inner.keys.document(id.as_str())).await?;
+        let bytes = self.snapshot.get(&self.keys.document(id.as_str())).await?;
         bytes.map(|bytes| winner_of(&bytes)).transpose()
     }
 
@@ -76,7 +79,7 @@ impl Reader {
     /// # Errors
     /// The storage failed.
     pub async fn winners(&self, ids: &[DocId]) -> Result<Vec<Option<Winner>>, Error> {
-        let keys: Vec<_> = ids.iter().map(|id| self.inner.keys.document(id.as_str())).collect();
+        let keys: Vec<_> = ids.iter().map(|id| self.keys.document(id.as_str())).collect();
         let values = self.snapshot.get_many(&keys).await?;
         values.into_iter().map(|bytes| bytes.map(|bytes| winner_of(&bytes)).transpose()).collect()
     }
@@ -86,7 +89,7 @@ impl Reader {
     /// # Errors
     /// The storage failed.
     pub async fn document(&self, id: &DocId) -> Result<Option<DocumentState>, Error> {
-        let bytes = self.snapshot.get(&self.inner.keys.document(id.as_str())).await?;
+        let bytes = self.snapshot.get(&self.keys.document(id.as_str())).await?;
         bytes.map(|bytes| state_of(&bytes)).transpose()
     }
 
@@ -95,7 +98,7 @@ impl Reader {
     /// # Errors
     /// The storage failed.
     pub async fn documents(&self, ids: &[DocId]) -> Result<Vec<Option<DocumentState>>, Error> {
-        let keys: Vec<_> = ids.iter().map(|id| self.inner.keys.document(id.as_str())).collect();
+        let keys: Vec<_> = ids.iter().map(|id| self.keys.document(id.as_str())).collect();
         let values = self.snapshot.get_many(&keys).await?;
         values.into_iter().map(|bytes| bytes.map(|bytes| state_of(&bytes)).transpose()).collect()
     }
@@ -110,7 +113,7 @@ impl Reader {
         after: Option<&DocId>,
         limit: usize,
     ) -> Result<Vec<(DocId, DocumentState)>, Error> {
-        let keys = self.inner.keys;
+        let keys = self.keys;
         let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_str()));
         let rows = self.snapshot.scan(keys.documents(start, Bound::Unbounded), Direction::Forward, limit).await?;
         let read = |(key, value): &(Bytes, Bytes)| {
@@ -126,7 +129,7 @@ impl Reader {
     /// # Errors
     /// The storage failed.
     pub async fn body(&self, seq: Seq) -> Result<Option<Body>, Error> {
-        let bytes = self.snapshot.get(&self.inner.keys.body(seq)).await?;
+        let bytes = self.snapshot.get(&self.keys.body(seq)).await?;
         bytes.map(|bytes| body_of(&bytes)).transpose()
     }
 
@@ -136,7 +139,8 @@ impl Reader {
     /// The storage failed.
     pub async fn info(&self) -> Result<DatabaseInfo, Error> {
         let meta = self.inner.meta(&self.snapshot).await?;
-        Ok(self.inner.info_of(&meta))
+        let counters = self.inner.counters(&self.snapshot, (self.keys, &meta)).await?;
+        Ok(self.inner.info_of(&meta, &counters))
     }
 }
 

@@ -40,13 +40,13 @@ impl Database {
     /// For a single one: [`Error::Outdated`]. For all of them: the database is gone, too much is waiting, or the storage
     /// failed.
     pub async fn reassign(&self, anew: Vec<Reassignment>) -> Result<Vec<Result<Reassigned, Error>>, Error> {
-        let keys = self.0.keys;
+        let keys = self.collection.keys;
         let propose = |anew: Reassignment| {
             let mut reads = vec![keys.document(anew.id.as_str()), keys.departure(&anew.id, &Channel::all())];
             reads.extend(anew.revisions.iter().map(|(body, _)| keys.assignment(*body)));
             Proposal { reads, bytes: 0, apply: Box::new(move |draft: &mut Draft<'_>| apply(keys, &anew, draft)) }
         };
-        self.0.propose(anew.into_iter().map(propose).collect()).await
+        self.inner.propose(anew.into_iter().map(propose).collect()).await
     }
 }
 

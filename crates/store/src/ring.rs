@@ -1,4 +1,4 @@
-//! The latest changes of a database, in memory, so that feeds that keep up needn't read the store.
+//! The latest changes of a collection, in memory, so that feeds that keep up needn't read the store.
 
 use crate::Change;
 use std::{collections::VecDeque, sync::Arc};
@@ -22,8 +22,8 @@ impl Ring {
     }
 
     /// Takes in the next changes, in order.
-    pub(crate) fn extend(&mut self, changes: Vec<Arc<Change>>) {
-        self.changes.extend(changes);
+    pub(crate) fn extend(&mut self, changes: &[Arc<Change>]) {
+        self.changes.extend(changes.iter().cloned());
         while self.changes.len() > CHANGES_MAX {
             if let Some(oldest) = self.changes.pop_front() {
                 self.floor = oldest.seq;
@@ -63,11 +63,11 @@ mod tests {
         ring.reset(Seq::new(4));
         check(&ring, 3, None);
         check(&ring, 4, Some(&[]));
-        ring.extend((5..=8).map(change).collect());
+        ring.extend(&(5..=8).map(change).collect::<Vec<_>>());
         check(&ring, 4, Some(&[5, 6, 7]));
         check(&ring, 7, Some(&[8]));
         check(&ring, 8, Some(&[]));
-        ring.extend((9..=600).map(change).collect());
+        ring.extend(&(9..=600).map(change).collect::<Vec<_>>());
         check(&ring, 87, None);
         check(&ring, 88, Some(&[89, 90, 91]));
     }

@@ -4,7 +4,7 @@ use crate::{
     Database, Error, Store,
     codec::Reader as RecordReader,
     commit::Draft,
-    keys::{self, Keys, SERVER_SCOPE},
+    keys::{self, Key, Keys, SERVER_SCOPE},
 };
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
@@ -39,41 +39,64 @@ impl Documents {
 }
 
 impl Database {
-    /// The setting of this name.
+    /// The database's setting of this name.
     ///
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn setting(&self, name: &str) -> Result<Option<Bytes>, Error> {
-        let bytes = self.0.snapshot()?.get(&self.0.keys.setting(name)).await?;
-        bytes.map(|bytes| decode(&bytes)).transpose()
+        self.read_setting(self.collection.keys.setting(name)).await
     }
 
-    /// Sets a setting.
+    /// The collection's setting of this name.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn own_setting(&self, name: &str) -> Result<Option<Bytes>, Error> {
+        self.read_setting(self.collection.keys.own_setting(name)).await
+    }
+
+    /// Sets a setting of the database.
     ///
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn put_setting(&self, name: &str, value: &[u8]) -> Result<(), Error> {
-        let (key, value) = (self.0.keys.setting(name), encode(value));
+        self.write_setting(self.collection.keys.setting(name), value).await
+    }
+
+    /// Sets a setting of the collection.
+    ///
+    /// # Errors
+    /// The database is gone, or the storage failed.
+    pub async fn put_own_setting(&self, name: &str, value: &[u8]) -> Result<(), Error> {
+        self.write_setting(self.collection.keys.own_setting(name), value).await
+    }
+
+    async fn read_setting(&self, key: Key) -> Result<Option<Bytes>, Error> {
+        let bytes = self.inner.snapshot()?.get(&key).await?;
+        bytes.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    async fn write_setting(&self, key: Key, value: &[u8]) -> Result<(), Error> {
+        let value = encode(value);
         let apply = move |draft: &mut Draft<'_>| {
             draft.put(key.clone(), value.clone());
             draft.change_rules();
             Ok(())
         };
-        self.0.propose_one(Vec::new(), Box::new(apply)).await?;
-        Ok(())
+        self.inner.propose_one(Vec::new(), Box::new(apply)).await
     }
 
-    /// Sets a setting that nothing is judged by: the rules stay as they are.
+    /// Sets a setting of the collection that nothing is judged by: the rules stay as they are.
     ///
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn put_note(&self, name: &str, value: &[u8]) -> Result<(), Error> {
-        let (key, value) = (self.0.keys.setting(name), encode(value));
+        let (key, value) = (self.collection.keys.own_setting(name), encode(value));
         let apply = move |draft: &mut Draft<'_>| {
             draft.put(key.clone(), value.clone());
             Ok(())
         };
-        self.0.propose_one(Vec::new(), Box::new(apply)).await
+        self.inner.propose_one(Vec::new(), Box::new(apply)).await
     }
 
     /// Puts its documents into channels from now on: each edit needs an [`Assignment`](crate::Assignment) then. Those that
@@ -84,13 +107,13 @@ impl Database {
     pub async fn use_channels(&self) -> Result<(), Error> {
         self.put_setting(DOCUMENTS, IN_CHANNELS).await?;
         // Not before it is durable: what is assigned belongs to a database with channels.
-        self.0.has_channels.store(true, Ordering::Release);
+        self.inner.has_channels.store(true, Ordering::Release);
         Ok(())
     }
 
     /// Grows whenever a setting or a design document has changed: what was made of them before is stale then.
     pub fn rules_version(&self) -> u64 {
-        self.0.rules_version.load(Ordering::Acquire)
+        self.inner.rules_version.load(Ordering::Acquire)
     }
 }
 

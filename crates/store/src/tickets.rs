@@ -50,14 +50,14 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn put_ticket(&self, ticket: Ticket) -> Result<(), Error> {
-        let keys = self.0.keys;
+        let keys = self.collection.keys;
         let reads = vec![keys.ticket(&ticket.digest)];
         let apply = move |draft: &mut Draft<'_>| {
             remove(draft, keys, &ticket.digest)?;
             put(draft, keys, &ticket);
             Ok(())
         };
-        self.0.propose_one(reads, Box::new(apply)).await
+        self.inner.propose_one(reads, Box::new(apply)).await
     }
 
     /// The ticket of this digest, whether it has ended or not.
@@ -65,7 +65,7 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn ticket(&self, digest: &TicketDigest) -> Result<Option<Ticket>, Error> {
-        let record = self.0.snapshot()?.get(&self.0.keys.ticket(digest)).await?;
+        let record = self.inner.snapshot()?.get(&self.collection.keys.ticket(digest)).await?;
         record.map(|record| Ok(decode(digest, &record)?)).transpose()
     }
 
@@ -74,13 +74,13 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn prolong_ticket(&self, digest: &TicketDigest, expires_s: u64) -> Result<bool, Error> {
-        let (keys, digest) = (self.0.keys, *digest);
+        let (keys, digest) = (self.collection.keys, *digest);
         let apply = move |draft: &mut Draft<'_>| {
             let Some(ticket) = remove(draft, keys, &digest)? else { return Ok(false) };
             put(draft, keys, &Ticket { expires_s, ..ticket });
             Ok(true)
         };
-        self.0.propose_one(vec![keys.ticket(&digest)], Box::new(apply)).await
+        self.inner.propose_one(vec![keys.ticket(&digest)], Box::new(apply)).await
     }
 
     /// Takes a ticket away, and hands it to the one caller who did.
@@ -88,9 +88,9 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn take_ticket(&self, digest: &TicketDigest) -> Result<Option<Ticket>, Error> {
-        let (keys, digest) = (self.0.keys, *digest);
+        let (keys, digest) = (self.collection.keys, *digest);
         let apply = move |draft: &mut Draft<'_>| remove(draft, keys, &digest);
-        self.0.propose_one(vec![keys.ticket(&digest)], Box::new(apply)).await
+        self.inner.propose_one(vec![keys.ticket(&digest)], Box::new(apply)).await
     }
 
     /// Tickets, in the order of their ends, at most `limit`.
@@ -98,10 +98,10 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn tickets(&self, which: Tickets<'_>, limit: usize) -> Result<Vec<Ticket>, Error> {
-        let snapshot = self.0.snapshot()?;
-        let rows = snapshot.scan(self.0.keys.tickets(which), Direction::Forward, limit).await?;
+        let snapshot = self.inner.snapshot()?;
+        let rows = snapshot.scan(self.collection.keys.tickets(which), Direction::Forward, limit).await?;
         let digests: Vec<TicketDigest> = rows.iter().filter_map(|(key, _)| digest_in(key)).collect();
-        let keys: Vec<Key> = digests.iter().map(|digest| self.0.keys.ticket(digest)).collect();
+        let keys: Vec<Key> = digests.iter().map(|digest| self.collection.keys.ticket(digest)).collect();
         let records = snapshot.get_many(&keys).await?;
         let found = digests.iter().zip(records).filter_map(|(digest, record)| Some((digest, record?)));
         found.map(|(digest, record)| Ok(decode(digest, &record)?)).collect()
@@ -117,7 +117,7 @@ impl Database {
             count += 1;
             ControlFlow::Continue(())
         };
-        self.0.snapshot()?.scan_with(self.0.keys.tickets(which), Direction::Forward, limit, visit).await?;
+        self.inner.snapshot()?.scan_with(self.collection.keys.tickets(which), Direction::Forward, limit, visit).await?;
         Ok(count)
     }
 
@@ -126,10 +126,10 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed. What was taken away before stays so.
     pub async fn delete_tickets(&self, which: Tickets<'_>, limit: usize) -> Result<u64, Error> {
-        let (keys, mut deleted, mut left) = (self.0.keys, 0, limit);
+        let (keys, mut deleted, mut left) = (self.collection.keys, 0, limit);
         while left > 0 {
             let at_once = left.min(DELETED_AT_ONCE);
-            let rows = self.0.snapshot()?.scan(keys.tickets(which), Direction::Forward, at_once).await?;
+            let rows = self.inner.snapshot()?.scan(keys.tickets(which), Direction::Forward, at_once).await?;
             left = if rows.len() < at_once { 0 } else { left - at_once };
             deleted += self.delete_rows(rows.into_iter().map(|(key, _)| key.to_vec()).collect()).await?;
         }
@@ -138,7 +138,7 @@ impl Database {
 
     /// Takes the tickets of these rows away, and the rows where they belong to none.
     async fn delete_rows(&self, rows: Vec<Key>) -> Result<u64, Error> {
-        let keys = self.0.keys;
+        let keys = self.collection.keys;
         let reads = rows.iter().filter_map(|row| digest_in(row)).map(|digest| keys.ticket(&digest)).collect();
         let apply = move |draft: &mut Draft<'_>| {
             let mut deleted = 0;
@@ -151,7 +151,7 @@ impl Database {
             }
             Ok(deleted)
         };
-        self.0.propose_one(reads, Box::new(apply)).await
+        self.inner.propose_one(reads, Box::new(apply)).await
     }
 }
 

@@ -24,7 +24,7 @@ impl Database {
     /// # Errors
     /// The database is gone, too much is waiting, or the storage failed.
     pub async fn forget_tombstones(&self, deleted: Vec<(DocId, Seq)>) -> Result<u64, Error> {
-        let (keys, mut proposals) = (self.0.keys, Vec::with_capacity(deleted.len()));
+        let (keys, mut proposals) = (self.collection.keys, Vec::with_capacity(deleted.len()));
         for (id, read_at) in deleted {
             let left = self.departures(&id).await?;
             let reads = vec![keys.document(id.as_str())];
@@ -32,14 +32,14 @@ impl Database {
             let apply = Box::new(move |draft: &mut Draft<'_>| apply(keys, &tombstone, draft));
             proposals.push(Proposal { reads, bytes: 0, apply });
         }
-        let outcomes: Vec<bool> = self.0.propose(proposals).await?.into_iter().collect::<Result<_, _>>()?;
+        let outcomes: Vec<bool> = self.inner.propose(proposals).await?.into_iter().collect::<Result<_, _>>()?;
         Ok(outcomes.into_iter().map(u64::from).sum())
     }
 
     /// The channels that a document left, and by which sequence.
     async fn departures(&self, id: &DocId) -> Result<Vec<(Channel, Seq)>, Error> {
-        let keys = self.0.keys;
-        let rows = self.0.snapshot()?.scan(keys.departures_of(id), Direction::Forward, usize::MAX).await?;
+        let keys = self.collection.keys;
+        let rows = self.inner.snapshot()?.scan(keys.departures_of(id), Direction::Forward, usize::MAX).await?;
         let read = |(key, value): &(bytes::Bytes, bytes::Bytes)| {
             Some((keys.departed_from(id, key)?, Keys::departed_at(value)?))
         };
@@ -73,6 +73,6 @@ fn apply(keys: Keys, tombstone: &Tombstone, draft: &mut Draft<'_>) -> Result<boo
     }
     draft.delete(keys.sequence(*read_at));
     draft.delete(keys.document(id.as_str()));
-    count(draft, Some(true), None);
+    count(keys, draft, Some(true), None)?;
     Ok(true)
 }

@@ -49,10 +49,10 @@ impl Database {
         if staged.iter().all(|staged| !staged.is_blob()) {
             return Ok(());
         }
-        let keys = self.0.keys;
+        let keys = self.collection.keys;
         let reads = staged.iter().map(|staged| keys.attachment(&staged.digest)).collect();
         let apply = move |draft: &mut Draft<'_>| staged.iter().try_for_each(|staged| staged.forget(keys, draft));
-        self.0.propose_one(reads, Box::new(apply)).await
+        self.inner.propose_one(reads, Box::new(apply)).await
     }
 }
 
@@ -101,15 +101,15 @@ impl Upload {
 
     /// Writes the buffer as the next chunk. A scope of its own: uploads don't wait for the database's commits.
     async fn flush(&mut self) -> Result<(), Error> {
-        let inner = &self.database.0;
-        let mark: Key = inner.keys.upload(self.blob);
+        let (inner, keys) = (&self.database.inner, self.database.collection.keys);
+        let mark: Key = keys.upload(self.blob);
         let _uploading = inner.uploading.read().await;
         let mut transaction = inner.kv.begin(&mark).await?;
         inner.check_not_deleted()?;
         if self.chunks == 0 {
             transaction.put(mark, Vec::new());
         }
-        transaction.put(inner.keys.chunk(self.blob, self.chunks), self.buffer.split().freeze());
+        transaction.put(keys.chunk(self.blob, self.chunks), self.buffer.split().freeze());
         self.chunks += 1;
         transaction.commit().await?;
         Ok(())

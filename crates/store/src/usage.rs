@@ -41,7 +41,7 @@ impl Reader {
     pub async fn usage(&self, range: &DocRange) -> Result<Usage, Error> {
         let bound = |bound: &Bound<String>| bound.clone();
         let (start, end) = (bound(&range.start), bound(&range.end));
-        let mut keys = self.inner.keys.documents(start.as_ref().map(String::as_str), end.as_ref().map(String::as_str));
+        let mut keys = self.keys.documents(start.as_ref().map(String::as_str), end.as_ref().map(String::as_str));
         let mut usage = Usage::default();
         loop {
             let (mut bodies, mut last, mut seen, mut failure) = (Vec::new(), Vec::new(), 0, None);
@@ -68,7 +68,7 @@ impl Reader {
 
     async fn weigh(&self, bodies: &[Stored], usage: &mut Usage) -> Result<(), Error> {
         for part in bodies.chunks(BODIES_AT_ONCE) {
-            let keys: Vec<_> = part.iter().map(|body| self.inner.keys.body(body.seq)).collect();
+            let keys: Vec<_> = part.iter().map(|body| self.keys.body(body.seq)).collect();
             for (body, bytes) in part.iter().zip(self.snapshot.get_many(&keys).await?) {
                 let Some(bytes) = bytes else { continue };
                 let attachments = BodyRecord::decode(&bytes)?.attachments;

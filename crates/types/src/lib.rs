@@ -4,6 +4,7 @@
 //! *what* is wrong, never with which status to answer: that is the dialect's.
 
 mod channel;
+mod collection_name;
 mod db_name;
 mod doc_id;
 mod principal;
@@ -11,6 +12,7 @@ mod rev;
 mod seq;
 
 pub use channel::{Channel, ChannelError};
+pub use collection_name::{CollectionName, CollectionNameError};
 pub use db_name::{DbName, DbNameError};
 pub use doc_id::{DocId, DocIdError, DocKind};
 pub use principal::{Principal, PrincipalName, PrincipalNameError};

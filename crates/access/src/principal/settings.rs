@@ -4,7 +4,7 @@ use super::{Body, Collections, Error, PasswordHash};
 use crate::hex;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_types::{Channel, PrincipalName};
+use tidegate_types::{Channel, CollectionName, PrincipalName};
 
 /// What is kept of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,7 +131,14 @@ impl UserSettings {
         Some(Self { vouched: Some(vouched), email, ..self.clone() })
     }
 
-    /// All channels it has but by documents.
+    /// Whether an administrator gave it this channel in this collection.
+    pub fn has_explicit(&self, channel: &Channel, collection: &CollectionName) -> bool {
+        let key = (collection.scope().to_owned(), collection.name().to_owned());
+        let channels = if collection.is_default() { Some(&self.channels) } else { self.collections.get(&key) };
+        channels.is_some_and(|channels| channels.contains(channel))
+    }
+
+    /// All channels it has in the default collection, but by documents.
     pub fn explicit_channels(&self) -> Vec<Channel> {
         let vouched = self.vouched.iter().flat_map(|vouched| &vouched.channels);
         self.channels.iter().chain(vouched).collect::<BTreeSet<_>>().into_iter().cloned().collect()

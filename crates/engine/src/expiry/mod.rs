@@ -78,7 +78,10 @@ impl Calendar {
                 Err(tidegate_store::Error::NoDatabase(_)) => continue,
                 db => db?,
             };
-            let swept = engine.delete_expired(&db, now_s, stop).await;
+            let mut swept = Ok(());
+            for collection in db.collections() {
+                swept = swept.and(engine.delete_expired(&collection, now_s, stop).await);
+            }
             // Whatever came of it, what is left is looked at again.
             self.enter(&db).await?;
             swept?;
@@ -86,15 +89,19 @@ impl Calendar {
         Ok(())
     }
 
-    /// Notes when the first document of a database expires.
+    /// Notes when the first document of a database expires, in any collection.
     async fn enter(&mut self, db: &tidegate_store::Database) -> Result<(), Error> {
-        let first = match db.reader() {
-            Ok(reader) => reader.expired(u64::MAX, 1).await?,
-            Err(tidegate_store::Error::NoDatabase(_)) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        match first.first() {
-            Some((at_s, _)) => drop(self.due_s.insert(db.name().clone(), *at_s)),
+        let mut first = None;
+        for collection in db.collections() {
+            let found = match collection.reader() {
+                Ok(reader) => reader.expired(u64::MAX, 1).await?,
+                Err(tidegate_store::Error::NoDatabase(_)) => Vec::new(),
+                Err(error) => return Err(error.into()),
+            };
+            first = first.into_iter().chain(found.first().map(|(at_s, _)| *at_s)).min();
+        }
+        match first {
+            Some(at_s) => drop(self.due_s.insert(db.name().clone(), at_s)),
             None => drop(self.due_s.remove(db.name())),
         }
         Ok(())
@@ -113,7 +120,7 @@ impl Engine {
         Ok(crate::sync::expires_s(Some(expiry), self.inner.now_s()).flatten())
     }
 
-    /// Deletes the documents of a database whose time has come.
+    /// Deletes the documents of a collection whose time has come.
     async fn delete_expired(
         &self,
         store: &tidegate_store::Database,

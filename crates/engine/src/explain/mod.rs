@@ -122,7 +122,7 @@ impl Database {
         (user, settings, standing): (&PrincipalName, &UserSettings, &Standing),
         channels: &[Channel],
     ) -> Result<Vec<Way>, Error> {
-        let mut sources = Sources::of(reader, user, settings, standing).await?;
+        let mut sources = Sources::of((reader, self.collection_name()), user, settings, standing).await?;
         let all = Channel::all();
         let mut ways = Vec::new();
         for channel in channels.iter().chain([&all]) {

@@ -2,9 +2,9 @@
 
 use crate::Error;
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_access::principal::UserSettings;
+use tidegate_access::principal::{UserSettings, Vouched};
 use tidegate_store::{Grant, GrantState, Granted, Reader, Standing};
-use tidegate_types::{Channel, DocId, Principal, PrincipalName, Seq};
+use tidegate_types::{Channel, CollectionName, DocId, Principal, PrincipalName, Seq};
 
 /// Documents looked at for what they grant.
 const DOCUMENTS_MAX: u64 = 100_000;
@@ -42,12 +42,13 @@ pub enum Source {
 pub struct GrantingDocuments {
     /// How many there are.
     pub count: u64,
-    /// Some of them, in the order of their ids: ten at the most, of those among the first hundred thousand documents.
+    /// Some of those in this collection, in the order of their ids: ten at the most, of the first hundred thousand documents.
     pub some: Vec<DocId>,
 }
 
 /// What was granted to a user and to its roles, and by whom.
 pub(super) struct Sources<'a> {
+    collection: CollectionName,
     settings: &'a UserSettings,
     own: Vec<GrantState>,
     /// Since when it has them, and what was granted to them.
@@ -59,7 +60,7 @@ pub(super) struct Sources<'a> {
 
 impl<'a> Sources<'a> {
     pub(super) async fn of(
-        reader: &Reader,
+        (reader, collection): (&Reader, &CollectionName),
         user: &PrincipalName,
         settings: &'a UserSettings,
         standing: &Standing,
@@ -71,16 +72,18 @@ impl<'a> Sources<'a> {
             let granted = reader.grant_states(&Principal::Role(role.clone())).await?;
             roles.insert(role.clone(), (*since, granted));
         }
-        Ok(Self { settings, own, roles, user, wanted: BTreeSet::new(), found: BTreeMap::new() })
+        let collection = collection.clone();
+        Ok(Self { collection, settings, own, roles, user, wanted: BTreeSet::new(), found: BTreeMap::new() })
     }
 
     /// From whom the user has a channel. Documents are counted, and not named yet.
     pub(super) fn of_channel(&mut self, channel: &Channel) -> Vec<Source> {
         let what = Granted::Channel(channel.clone());
         let mut sources = if channel.is_public() { vec![Source::Everybody] } else { Vec::new() };
-        let vouched = self.settings.vouched.as_ref().filter(|vouched| vouched.channels.contains(channel));
+        let vouches = |vouched: &&Vouched| self.collection.is_default() && vouched.channels.contains(channel);
+        let vouched = self.settings.vouched.as_ref().filter(vouches);
         sources.extend(vouched.map(|vouched| Source::Voucher(vouched.issuer.clone())));
-        let by_admin = self.settings.channels.contains(channel);
+        let by_admin = self.settings.has_explicit(channel, &self.collection);
         let user = self.user.clone();
         sources.extend(direct(&self.own, &Grant { to: user, what: what.clone() }, by_admin, &mut self.wanted));
         for (role, (since, granted)) in &self.roles {

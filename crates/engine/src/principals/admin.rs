@@ -3,10 +3,12 @@
 use crate::{Database, Error, local::owned_by};
 use std::collections::BTreeMap;
 use tidegate_access::principal::{
-    Body, EmptyPasswords, Epoch, Error as PrincipalError, PasswordHash, RoleSettings, UserSettings, check_password,
+    Body, Collections, EmptyPasswords, Epoch, Error as PrincipalError, PasswordHash, RoleSettings, UserSettings,
+    check_password,
 };
+use tidegate_channels::Grants;
 use tidegate_store::{PrincipalKind, PrincipalState, PrincipalWrite, Replaces, Tickets};
-use tidegate_types::{Channel, Principal, PrincipalName, PrincipalNameError, Seq};
+use tidegate_types::{Channel, CollectionName, Principal, PrincipalName, PrincipalNameError, Seq};
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +19,10 @@ pub struct UserInfo {
     pub settings: UserSettings,
     /// Of its latest change; zero for a guest of whom nothing was ever said.
     pub seq: Seq,
-    /// All its channels, and since when it has them; `!` since the beginning.
+    /// All its channels in the default collection, and since when it has them; `!` since the beginning.
     pub channels: BTreeMap<Channel, Seq>,
+    /// All its channels in the other collections that are in use.
+    pub collections: CollectionChannels,
     /// All its roles that exist, and since when it has them.
     pub roles: BTreeMap<PrincipalName, Seq>,
 }
@@ -32,9 +36,14 @@ pub struct RoleInfo {
     pub settings: RoleSettings,
     /// Of its latest change.
     pub seq: Seq,
-    /// All its channels, and since when it has them.
+    /// All its channels in the default collection, and since when it has them.
     pub channels: BTreeMap<Channel, Seq>,
+    /// All its channels in the other collections that are in use.
+    pub collections: CollectionChannels,
 }
+
+/// Channels by collection, and since when somebody has them.
+pub type CollectionChannels = BTreeMap<CollectionName, BTreeMap<Channel, Seq>>;
 
 /// Whether a user or role that is there may be written over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,13 +133,7 @@ impl Database {
         settings: &UserSettings,
         replaces: Option<Replaces>,
     ) -> Result<(), Error> {
-        let write = PrincipalWrite {
-            settings: settings.encode().into(),
-            channels: settings.explicit_channels(),
-            roles: settings.explicit_roles(),
-            replaces,
-        };
-        self.store.put_principal(Principal::User(name.clone()), write).await?;
+        self.store.put_principal(Principal::User(name.clone()), user_write(settings, replaces)).await?;
         Ok(())
     }
 
@@ -144,14 +147,27 @@ impl Database {
     }
 
     async fn user_info(&self, name: &PrincipalName) -> Result<Option<UserInfo>, Error> {
-        let known = self.engine.inner.principals.user(&self.store, name).await?;
-        Ok(known.map(|known| UserInfo {
+        let Some(known) = self.engine.inner.principals.user(&self.store, name).await? else { return Ok(None) };
+        let mut collections = CollectionChannels::new();
+        for collection in self.named_collections() {
+            let known = self.engine.inner.principals.user(&collection, name).await?;
+            let channels = known.map(|known| super::whoami::channels(&known.standing.access)).unwrap_or_default();
+            collections.insert(collection.collection_name().clone(), channels);
+        }
+        Ok(Some(UserInfo {
             name: name.clone(),
             settings: known.settings.clone(),
             seq: known.seq,
             channels: super::whoami::channels(&known.standing.access),
+            collections,
             roles: known.standing.roles.clone(),
         }))
+    }
+
+    /// The collections in use but the default one.
+    fn named_collections(&self) -> impl Iterator<Item = tidegate_store::Database> {
+        let names = self.rules.collections.names().into_iter().filter(|name| !name.is_default());
+        names.filter_map(|name| self.store.collection(&name))
     }
 
     /// The names of users after `after` (the empty text for all), in order, at most `limit`. The guest isn't among them.
@@ -226,6 +242,7 @@ impl Database {
         let write = PrincipalWrite {
             settings: new.encode().into(),
             channels: new.channels.iter().cloned().collect(),
+            collections: by_name(&new.collections),
             roles: Vec::new(),
             replaces: Some(state.map_or(Replaces::Nothing, |state| Replaces::Written(state.seq))),
         };
@@ -241,10 +258,19 @@ impl Database {
         self.check_admin()?;
         let (reader, principal) = (self.store.reader()?, Principal::Role(name.clone()));
         let Some(PrincipalState { seq, settings, .. }) = reader.principal(&principal).await? else { return Ok(None) };
-        let (granted, _) = reader.grants(&principal).await?;
-        let current = granted.into_iter().filter_map(|(channel, periods)| Some((channel, periods.current()?)));
-        let channels = current.collect();
-        Ok(Some(RoleInfo { name: name.clone(), settings: RoleSettings::decode(&settings)?, seq, channels }))
+        let channels = current(reader.grants(&principal).await?.0);
+        let mut collections = CollectionChannels::new();
+        for collection in self.named_collections() {
+            let (granted, _) = collection.reader()?.grants(&principal).await?;
+            collections.insert(collection.collection_name().clone(), current(granted));
+        }
+        Ok(Some(RoleInfo {
+            name: name.clone(),
+            settings: RoleSettings::decode(&settings)?,
+            seq,
+            channels,
+            collections,
+        }))
     }
 
     /// The names of roles after `after` (the empty text for all), in order, at most `limit`.
@@ -314,11 +340,39 @@ impl Database {
         if user.as_ref().is_some_and(has_roles) { Ok(()) } else { Err(PrincipalError::ReadOnly("roles").into()) }
     }
 
-    /// There is the default collection alone, which the body's channels are of.
+    /// Of collections that aren't in use, nothing can be said.
     fn check_collections(&self, body: &Body) -> Result<(), Error> {
-        let Some((scope, collection)) = body.collections.keys().next() else { return Ok(()) };
-        Err(PrincipalError::NoKeyspace(format!("{}.{scope}.{collection}", self.name())).into())
+        let is_in_use = |scope: &str, name: &str| {
+            CollectionName::new(scope, name).is_ok_and(|name| self.rules.collections.has(&name))
+        };
+        match body.collections.keys().find(|(scope, name)| !is_in_use(scope, name)) {
+            Some((scope, name)) => Err(PrincipalError::NoKeyspace(format!("{}.{scope}.{name}", self.name())).into()),
+            None => Ok(()),
+        }
     }
+}
+
+/// What is written of a user.
+pub(super) fn user_write(settings: &UserSettings, replaces: Option<Replaces>) -> PrincipalWrite {
+    PrincipalWrite {
+        settings: settings.encode().into(),
+        channels: settings.explicit_channels(),
+        collections: by_name(&settings.collections),
+        roles: settings.explicit_roles(),
+        replaces,
+    }
+}
+
+/// The channels that an administrator gives somebody in collections.
+fn by_name(collections: &Collections) -> BTreeMap<CollectionName, Vec<Channel>> {
+    let named = collections.iter().filter_map(|((scope, name), channels)| {
+        Some((CollectionName::new(scope, name).ok()?, channels.iter().cloned().collect()))
+    });
+    named.collect()
+}
+
+fn current(granted: Grants) -> BTreeMap<Channel, Seq> {
+    granted.into_iter().filter_map(|(channel, periods)| Some((channel, periods.current()?))).collect()
 }
 
 fn outcome(name: &PrincipalName, is_there: bool, mode: WriteMode) -> Result<PrincipalOutcome, Error> {

@@ -7,13 +7,13 @@ use std::{
 };
 use tidegate_access::{Verified, principal::UserSettings};
 use tidegate_script::SyncUser;
-use tidegate_store::{Database, Standing};
+use tidegate_store::{CollectionId, Database, Standing};
 use tidegate_types::{Principal, PrincipalName, Seq};
 
 /// Users at hand.
 const USERS_MAX: usize = 20_000;
 
-/// A user as it was when it was read.
+/// A user as it was when it was read, in one collection.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) seq: Seq,
@@ -29,9 +29,12 @@ pub(crate) struct Known {
 /// Of which database, and who.
 pub(crate) type UserKey = ([u8; 8], PrincipalName);
 
+/// Users of collections: what they may see differs.
+type Users = HashMap<(CollectionId, PrincipalName), Arc<Known>>;
+
 /// What is remembered of databases' users.
 pub(crate) struct Principals {
-    users: Mutex<HashMap<UserKey, Arc<Known>>>,
+    users: Mutex<Users>,
     pub(super) verified: Mutex<Verified<UserKey>>,
     pub(super) issuers: super::oidc::Issuers,
 }
@@ -42,9 +45,9 @@ impl Principals {
         Self { users: Mutex::default(), verified: Mutex::new(verified), issuers: super::oidc::Issuers::default() }
     }
 
-    /// The user of this name, as it is now; `None` if there is none. The guest is there always.
+    /// The user of this name, as it is now in the collection; `None` if there is none. The guest is there always.
     pub(crate) async fn user(&self, db: &Database, name: &PrincipalName) -> Result<Option<Arc<Known>>, Error> {
-        let key = (db.uuid(), name.clone());
+        let key = (db.collection_id(), name.clone());
         let known = self.users.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(known) = known.filter(|known| db.is_current(&known.standing)) {
             return Ok(Some(known));

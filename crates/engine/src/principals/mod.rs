@@ -15,7 +15,7 @@ mod viewer;
 mod vouched;
 mod whoami;
 
-pub use admin::{PrincipalOutcome, RoleInfo, UserInfo, WriteMode};
+pub use admin::{CollectionChannels, PrincipalOutcome, RoleInfo, UserInfo, WriteMode};
 pub(crate) use known::{Known, Principals};
 pub use login::PrincipalLogin;
 pub use oidc::{Fetch, FetchFailure, FetchRequest, Fetched, OidcEntry, OidcLogin, OidcReturn};

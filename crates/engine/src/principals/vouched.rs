@@ -1,13 +1,16 @@
 //! Users for whom somebody else vouches: with a token, or as a web server in front.
 
-use super::login::{Door, PrincipalLogin};
+use super::{
+    admin::user_write,
+    login::{Door, PrincipalLogin},
+};
 use crate::{Credentials, Error};
 use tidegate_access::{
     Handler,
     oidc::{Identity, Registration, Voucher},
     principal::{Epoch, UserSettings, Vouched},
 };
-use tidegate_store::{PrincipalWrite, Replaces};
+use tidegate_store::Replaces;
 use tidegate_types::{Principal, PrincipalName};
 
 /// Attempts, where others write the same user at the same time.
@@ -78,12 +81,7 @@ impl Door<'_> {
             }
             (None, Registration::Closed) => return Err(Error::BadCredentials),
         };
-        let write = PrincipalWrite {
-            settings: settings.encode().into(),
-            channels: settings.explicit_channels(),
-            roles: settings.explicit_roles(),
-            replaces: Some(replaces),
-        };
+        let write = user_write(&settings, Some(replaces));
         self.db.put_principal(Principal::User(name.clone()), write).await?;
         Ok(())
     }

@@ -22,7 +22,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use tidegate_access::UserCtx;
-use tidegate_types::DbName;
+use tidegate_store::CollectionId;
+use tidegate_types::{CollectionName, DbName};
 
 /// The setting of a database that holds its latest resync.
 const NOTE: &str = "resync";
@@ -41,29 +42,29 @@ pub enum ResyncFrom {
 /// The resyncs of all databases.
 #[derive(Default)]
 pub(crate) struct Resyncs {
-    /// Under way, by the ids of databases.
-    jobs: Mutex<HashMap<[u8; 8], Arc<Job>>>,
+    /// Under way.
+    jobs: Mutex<HashMap<CollectionId, Arc<Job>>>,
     /// Held while the names of those under way are written.
     naming: tokio::sync::Mutex<()>,
 }
 
 impl Resyncs {
-    fn job(&self, uuid: [u8; 8]) -> Option<Arc<Job>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(&uuid).cloned()
+    fn job(&self, of: CollectionId) -> Option<Arc<Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(&of).cloned()
     }
 
     /// Takes a job in; or gives the one that is under way.
-    fn enter(&self, uuid: [u8; 8], job: &Arc<Job>) -> Option<Arc<Job>> {
+    fn enter(&self, of: CollectionId, job: &Arc<Job>) -> Option<Arc<Job>> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = jobs.get(&uuid) {
+        if let Some(known) = jobs.get(&of) {
             return Some(Arc::clone(known));
         }
-        jobs.insert(uuid, Arc::clone(job));
+        jobs.insert(of, Arc::clone(job));
         None
     }
 
-    fn leave(&self, uuid: [u8; 8]) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&uuid);
+    fn leave(&self, of: CollectionId) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&of);
     }
 }
 
@@ -101,7 +102,7 @@ impl Database {
     /// [`Error::Access`], the database is gone, or the storage failed.
     pub async fn stop_resync(&self) -> Result<Option<ResyncStatus>, Error> {
         self.renewed().await?.check_admin()?;
-        if let Some(job) = self.engine.inner.resyncs.job(self.uuid()) {
+        if let Some(job) = self.engine.inner.resyncs.job(self.store.collection_id()) {
             job.stop();
         }
         self.resync_status().await
@@ -113,7 +114,7 @@ impl Database {
     /// [`Error::Access`], the database is gone, or the storage failed.
     pub async fn resync_status(&self) -> Result<Option<ResyncStatus>, Error> {
         self.check_admin()?;
-        if let Some(job) = self.engine.inner.resyncs.job(self.uuid()) {
+        if let Some(job) = self.engine.inner.resyncs.job(self.store.collection_id()) {
             return Ok(Some(job.status()));
         }
         Ok(Progress::load(&self.store).await?.map(|progress| progress.status()))
@@ -137,15 +138,15 @@ impl Database {
 impl Engine {
     async fn begin_resync(&self, db: &tidegate_store::Database, progress: Progress) -> Result<ResyncStatus, Error> {
         let job = Arc::new(Job::new(progress));
-        if let Some(known) = self.inner.resyncs.enter(db.uuid(), &job) {
+        if let Some(known) = self.inner.resyncs.enter(db.collection_id(), &job) {
             return Ok(known.status());
         }
         let kept = async {
             job.keep(db).await?;
-            self.inner.name_resync(db.name(), Naming::Add).await
+            self.inner.name_resync(&place_of(db), Naming::Add).await
         };
         if let Err(error) = kept.await {
-            self.inner.resyncs.leave(db.uuid());
+            self.inner.resyncs.leave(db.collection_id());
             return Err(error);
         }
         let status = job.status();
@@ -156,18 +157,15 @@ impl Engine {
 
     /// Goes on with the resyncs that were under way when the server stopped.
     pub(crate) async fn resume_resyncs(&self) -> Result<(), Error> {
-        for name in self.inner.named_resyncs().await? {
-            let db = match self.inner.store.database(&name).await {
-                Err(tidegate_store::Error::NoDatabase(_)) => None,
-                db => Some(db?),
-            };
+        for place in self.inner.named_resyncs().await? {
+            let db = self.inner.resynced(&place).await?;
             let progress = match &db {
                 Some(db) => Progress::load(db).await?.filter(|progress| progress.state == JobState::Running),
                 None => None,
             };
             match (db, progress) {
                 (Some(db), Some(progress)) => drop(self.begin_resync(&db, progress).await?),
-                (None, _) | (_, None) => self.inner.name_resync(&name, Naming::Remove).await?,
+                (None, _) | (_, None) => self.inner.name_resync(&place, Naming::Remove).await?,
             }
         }
         Ok(())
@@ -186,22 +184,52 @@ enum Naming {
     Remove,
 }
 
+/// A collection by its name: that of its database, and its own where it isn't the default one.
+type ResyncPlace = (DbName, Option<CollectionName>);
+
+fn place_of(db: &tidegate_store::Database) -> ResyncPlace {
+    (db.name().clone(), Some(db.collection_name().clone()).filter(|name| !name.is_default()))
+}
+
+/// As `db`, or as `db.scope.collection`.
+fn parse_place(line: &str) -> Option<ResyncPlace> {
+    match line.split_once('.') {
+        Some((db, collection)) => Some((db.parse().ok()?, Some(collection.parse().ok()?))),
+        None => Some((line.parse().ok()?, None)),
+    }
+}
+
+fn line_of((db, collection): &ResyncPlace) -> String {
+    collection.as_ref().map_or_else(|| db.to_string(), |collection| format!("{db}.{collection}"))
+}
+
 impl Inner {
-    async fn named_resyncs(&self) -> Result<Vec<DbName>, Error> {
+    async fn named_resyncs(&self) -> Result<Vec<ResyncPlace>, Error> {
         let text = self.store.setting(UNDER_WAY).await?.unwrap_or_default();
-        let names = String::from_utf8_lossy(&text);
-        Ok(names.lines().filter_map(|name| name.parse().ok()).collect())
+        Ok(String::from_utf8_lossy(&text).lines().filter_map(parse_place).collect())
     }
 
-    async fn name_resync(&self, name: &DbName, naming: Naming) -> Result<(), Error> {
+    /// `None` where there is no such database, or collection, any more.
+    async fn resynced(&self, (db, collection): &ResyncPlace) -> Result<Option<tidegate_store::Database>, Error> {
+        let db = match self.store.database(db).await {
+            Err(tidegate_store::Error::NoDatabase(_)) => return Ok(None),
+            db => db?,
+        };
+        Ok(match collection {
+            Some(collection) => db.collection(collection),
+            None => Some(db),
+        })
+    }
+
+    async fn name_resync(&self, place: &ResyncPlace, naming: Naming) -> Result<(), Error> {
         let _naming = self.resyncs.naming.lock().await;
         let before = self.named_resyncs().await?;
-        let mut names: Vec<DbName> = before.iter().filter(|known| *known != name).cloned().collect();
+        let mut places: Vec<ResyncPlace> = before.iter().filter(|known| *known != place).cloned().collect();
         if naming == Naming::Add {
-            names.push(name.clone());
+            places.push(place.clone());
         }
-        if names != before {
-            let lines: Vec<&str> = names.iter().map(DbName::as_str).collect();
+        if places != before {
+            let lines: Vec<String> = places.iter().map(line_of).collect();
             self.store.put_setting(UNDER_WAY, lines.join("\n").as_bytes()).await?;
         }
         Ok(())

@@ -110,9 +110,9 @@ impl Progress {
         }
     }
 
-    /// Of the latest resync of a database; `None` if there never was one.
+    /// Of the latest resync of a collection; `None` if there never was one.
     pub(super) async fn load(db: &tidegate_store::Database) -> Result<Option<Self>, Error> {
-        Ok(db.setting(NOTE).await?.and_then(|note| Self::decode(&note)))
+        Ok(db.own_setting(NOTE).await?.and_then(|note| Self::decode(&note)))
     }
 
     fn decode(note: &[u8]) -> Option<Self> {

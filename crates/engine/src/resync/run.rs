@@ -1,7 +1,7 @@
 //! A resync under way.
 
 use super::{
-    Naming,
+    Naming, place_of,
     progress::{Job, JobState, Progress},
 };
 use crate::{Engine, Error, engine::Inner, rules::Rules, sync};
@@ -76,13 +76,13 @@ pub(super) async fn run(engine: Weak<Inner>, db: Database, job: Arc<Job>, stop: 
     // Until it isn't under way any more, it runs: whoever sees that it has ended can start another one.
     let kept = async {
         job.keep_end(&db, state).await?;
-        inner.name_resync(db.name(), Naming::Remove).await
+        inner.name_resync(&place_of(&db), Naming::Remove).await
     };
     if let Err(error) = kept.await {
         let error: &dyn std::error::Error = &error;
         tracing::warn!(database = %db.name(), error, "the end of a resync isn't kept");
     }
-    inner.resyncs.leave(db.uuid());
+    inner.resyncs.leave(db.collection_id());
 }
 
 impl Engine {

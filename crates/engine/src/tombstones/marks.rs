@@ -18,7 +18,7 @@ pub(super) struct Marks {
 
 impl Marks {
     pub(super) async fn load(db: &tidegate_store::Database) -> Result<Self, Error> {
-        let note = db.setting(NOTE).await?.unwrap_or_default();
+        let note = db.own_setting(NOTE).await?.unwrap_or_default();
         Ok(Self::decode(&String::from_utf8_lossy(&note)))
     }
 

@@ -32,7 +32,7 @@ pub(crate) async fn run(engine: Weak<Inner>, stop: CancellationToken) {
     loop {
         let Some(inner) = engine.upgrade() else { return };
         let engine_now = Engine { inner };
-        for db in engine_now.inner.store.opened() {
+        for db in engine_now.inner.store.opened().iter().flat_map(tidegate_store::Database::collections) {
             match engine_now.tend_tombstones(&db).await {
                 Ok(()) | Err(Error::NoDatabase(_)) => {}
                 Err(error) => {
@@ -74,7 +74,7 @@ impl Database {
         Ok(self.store.put_setting(LIFETIME, text.as_bytes()).await?)
     }
 
-    /// Forgets the tombstones that are older than their lifetime, or than three days where none is set; how many there
+    /// Forgets the tombstones of all collections that are older than their lifetime, or than three days where none is set; how many there
     /// were. What was deleted before the server first marked the time is younger for it than it is.
     ///
     /// # Errors
@@ -82,7 +82,12 @@ impl Database {
     pub async fn compact_tombstones(&self) -> Result<u64, Error> {
         let db = self.renewed().await?;
         db.check_admin()?;
-        db.engine.forget_older(&db.store, db.rules.tombstone_lifetime_s.unwrap_or(LIFETIME_DEFAULT_S)).await
+        let lifetime_s = db.rules.tombstone_lifetime_s.unwrap_or(LIFETIME_DEFAULT_S);
+        let mut forgotten = 0;
+        for collection in db.store.collections() {
+            forgotten += db.engine.forget_older(&collection, lifetime_s).await?;
+        }
+        Ok(forgotten)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{Database, Error};
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_store::{Grant, Granted, PrincipalKind, Reader};
+use tidegate_store::{Grant, GrantState, Granted, PrincipalKind, Reader};
 use tidegate_types::{Channel, Principal, PrincipalName};
 
 /// Users looked at, in the order of their names.
@@ -19,7 +19,12 @@ pub(super) struct Prospect {
 }
 
 /// The users, with what they have now, and what they would have if documents granted this; how many weren't looked at.
-pub(super) async fn prospects(db: &Database, granted: &BTreeSet<Grant>) -> Result<(Vec<Prospect>, u64), Error> {
+/// `roles_now` are the roles that documents of this collection grant now: what is more is granted by those of others.
+pub(super) async fn prospects(
+    db: &Database,
+    granted: &BTreeSet<Grant>,
+    roles_now: &BTreeMap<Grant, u64>,
+) -> Result<(Vec<Prospect>, u64), Error> {
     let reader = db.store.reader()?;
     let mut by_documents: BTreeMap<&Principal, Vec<&Granted>> = BTreeMap::new();
     for grant in granted {
@@ -33,17 +38,37 @@ pub(super) async fn prospects(db: &Database, granted: &BTreeSet<Grant>) -> Resul
         let now = reader.standing(&name).await?.access.current().map(|(channel, _)| channel.clone()).collect();
         let mut then: BTreeSet<Channel> = state.channels.into_iter().collect();
         then.insert(Channel::public());
-        let mut held: BTreeSet<&PrincipalName> = state.roles.iter().collect();
+        let mut held = roles_elsewhere(db, &reader, (&name, roles_now)).await?;
+        held.extend(state.roles);
         for what in by_documents.get(&Principal::User(name.clone())).into_iter().flatten() {
             match what {
                 Granted::Channel(channel) => drop(then.insert(channel.clone())),
-                Granted::Role(role) => drop(held.insert(role)),
+                Granted::Role(role) => drop(held.insert(role.clone())),
             }
         }
-        then.extend(held.into_iter().filter_map(|role| roles.get(role)).flatten().cloned());
+        then.extend(held.iter().filter_map(|role| roles.get(role)).flatten().cloned());
         prospects.push(Prospect { name, now, then });
     }
     Ok((prospects, left_out))
+}
+
+/// The roles that documents of other collections grant a user.
+async fn roles_elsewhere(
+    db: &Database,
+    reader: &Reader,
+    (user, here): (&PrincipalName, &BTreeMap<Grant, u64>),
+) -> Result<BTreeSet<PrincipalName>, Error> {
+    let mut roles = BTreeSet::new();
+    if db.has_other_collections() {
+        let to = Principal::User(user.clone());
+        for GrantState { what, documents, .. } in reader.grant_states(&to).await? {
+            let Granted::Role(role) = &what else { continue };
+            let role = role.clone();
+            let is_elsewhere = documents > here.get(&Grant { to: to.clone(), what }).copied().unwrap_or_default();
+            roles.extend(is_elsewhere.then_some(role));
+        }
+    }
+    Ok(roles)
 }
 
 /// The roles that exist, with the channels that they would have.

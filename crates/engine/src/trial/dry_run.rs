@@ -9,8 +9,9 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
+use tidegate_revtree::Node;
 use tidegate_script::Program;
-use tidegate_store::{Assignment, DocumentState, Grant, Reader};
+use tidegate_store::{Assignment, DocumentState, Grant, Granted, Reader};
 use tidegate_types::{Channel, DocId, PrincipalName};
 
 /// Documents looked at in one step.
@@ -30,6 +31,8 @@ pub struct DryRun {
     phase: Phase,
     after: Option<DocId>,
     granted: BTreeSet<Grant>,
+    /// How many documents grant roles now, where those of other collections may, too.
+    roles_now: BTreeMap<Grant, u64>,
     users: Vec<Prospect>,
     /// Who gains and who loses a document that moves so, by their places in `users`.
     moves: HashMap<Move, Arc<Shift>>,
@@ -139,6 +142,7 @@ impl Database {
             phase: Phase::Grants,
             after: None,
             granted: BTreeSet::new(),
+            roles_now: BTreeMap::new(),
             users: Vec::new(),
             moves: HashMap::new(),
             report: DryRunReport::default(),
@@ -181,7 +185,7 @@ impl DryRun {
         match self.phase {
             Phase::Grants => {
                 self.report.processed = 0;
-                (self.users, self.report.users_left_out) = prospects(&self.db, &self.granted).await?;
+                (self.users, self.report.users_left_out) = prospects(&self.db, &self.granted, &self.roles_now).await?;
                 self.report.users = self.users.iter().map(shift_of).collect();
                 self.phase = Phase::Channels;
             }
@@ -202,6 +206,7 @@ impl DryRun {
             Err(reason) => (Assignment::default(), Some(reason)),
         };
         if self.phase == Phase::Grants {
+            self.count_roles(reader, winner).await?;
             self.granted.extend(decided.grants);
             return if self.granted.len() > GRANTS_MAX { Err(too_many_grants()) } else { Ok(()) };
         }
@@ -221,6 +226,15 @@ impl DryRun {
             let grants = to_grant.iter().filter(|grant| !was.grants.contains(grant)).cloned().collect();
             let withdraws = was.grants.into_iter().filter(|grant| !to_grant.contains(grant)).collect();
             self.report.examples.push(Moved { id, from: was.channels, to, grants, withdraws, refused });
+        }
+        Ok(())
+    }
+
+    async fn count_roles(&mut self, reader: &Reader, winner: &Node) -> Result<(), Error> {
+        let Some(body) = winner.body.stored().filter(|_| self.db.has_other_collections()) else { return Ok(()) };
+        let grants = reader.assigned(body).await?.grants.into_iter();
+        for grant in grants.filter(|grant| matches!(grant.what, Granted::Role(_))) {
+            *self.roles_now.entry(grant).or_default() += 1;
         }
         Ok(())
     }

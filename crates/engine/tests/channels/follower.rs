@@ -7,6 +7,8 @@ use tidegate_types::{DocId, Rev};
 
 pub(crate) struct Device {
     user: &'static str,
+    /// The collection that it follows, as the administrator sees it.
+    collection: Database,
     position: Position,
     feed: Option<ChannelFeed>,
     pub(crate) holds: BTreeMap<DocId, Rev>,
@@ -15,8 +17,8 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    pub(crate) fn new(user: &'static str) -> Self {
-        Self { user, position: Position::START, feed: None, holds: BTreeMap::new(), log: Vec::new() }
+    pub(crate) fn new(user: &'static str, collection: Database) -> Self {
+        Self { user, collection, position: Position::START, feed: None, holds: BTreeMap::new(), log: Vec::new() }
     }
 
     /// It goes on from the last row that it has dealt with.
@@ -27,7 +29,7 @@ impl Device {
 
     /// Reads what there is, at most so many rows at once and in all. Whether it has caught up.
     pub(crate) async fn follow(&mut self, site: &Site, page: usize, limit: usize) -> bool {
-        let db = site.seen_by(self.user).await;
+        let db = site.collection_seen_by(self.user, &self.collection).await;
         let mut feed = match self.feed.take() {
             Some(feed) => feed,
             None => db.follow_channels(self.position, interest()).unwrap(),

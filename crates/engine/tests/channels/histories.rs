@@ -1,13 +1,13 @@
-//! Random histories with concurrent writers, grants, losses and reconnects: in the end each device holds what its user
-//! may see, and nothing else.
+//! Random histories with concurrent writers, grants, losses and reconnects, in two collections: in the end each device
+//! holds what its user may see of the collection it follows, and nothing else.
 
 use crate::{
     follower::Device,
-    site::{Site, doc, name, runtime, winner},
+    site::{Site, delete, doc, name, runtime, winner, write},
 };
 use proptest::{collection::vec, prelude::*};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tidegate_engine::{DocRange, Error, Order};
+use tidegate_engine::{Database, DocRange, Error, Order};
 use tidegate_types::{DocId, Rev};
 
 const USERS: [&str; 2] = ["ada", "bob"];
@@ -15,28 +15,37 @@ const CHANNELS: [&str; 4] = ["a", "b", "c", "!"];
 
 #[derive(Clone, Debug)]
 enum Step {
-    Write { id: u8, channels: Vec<u8>, grant: Vec<u8>, to: u8, role_grant: Vec<u8>, nurse: bool },
-    Delete(u8),
-    Purge(u8),
-    Grant { user: u8, channels: Vec<u8>, nurse: bool },
-    Role(Vec<u8>),
+    Write { side: Side, id: u8, channels: Vec<u8>, grant: Vec<u8>, to: u8, role_grant: Vec<u8>, nurse: bool },
+    Delete(Side, u8),
+    Purge(Side, u8),
+    Grant { user: u8, channels: InBoth, nurse: bool },
+    Role(InBoth),
     DeleteRole,
 }
+
+/// Which of the collections.
+type Side = usize;
+
+/// Channels in either of them.
+type InBoth = [Vec<u8>; 2];
 
 /// What a device does until the writers are done: rows at once, and rows until it is cut off.
 type Habits = (usize, usize);
 
 fn step() -> impl Strategy<Value = Step> {
+    let (side, both) = (|| 0..2usize, || [vec(0u8..3, 0..3), vec(0u8..3, 0..3)]);
     let some = || vec(0u8..4, 0..3);
     let few = || prop_oneof![3 => Just(Vec::new()), 1 => vec(0u8..3, 1..3)];
     prop_oneof![
-        10 => (0u8..5, some(), few(), 0u8..2, few(), prop::bool::weighted(0.15)).prop_map(
-            |(id, channels, grant, to, role_grant, nurse)| Step::Write { id, channels, grant, to, role_grant, nurse }
+        10 => (side(), 0u8..5, some(), few(), 0u8..2, few(), prop::bool::weighted(0.15)).prop_map(
+            |(side, id, channels, grant, to, role_grant, nurse)| {
+                Step::Write { side, id, channels, grant, to, role_grant, nurse }
+            }
         ),
-        2 => (0u8..5).prop_map(Step::Delete),
-        1 => (0u8..5).prop_map(Step::Purge),
-        4 => (0u8..2, vec(0u8..3, 0..3), any::<bool>()).prop_map(|(user, channels, nurse)| Step::Grant { user, channels, nurse }),
-        2 => vec(0u8..3, 0..3).prop_map(Step::Role),
+        2 => (side(), 0u8..5).prop_map(|(side, id)| Step::Delete(side, id)),
+        1 => (side(), 0u8..5).prop_map(|(side, id)| Step::Purge(side, id)),
+        4 => (0u8..2, both(), any::<bool>()).prop_map(|(user, channels, nurse)| Step::Grant { user, channels, nurse }),
+        2 => both().prop_map(Step::Role),
         1 => Just(Step::DeleteRole),
     ]
 }
@@ -46,9 +55,20 @@ fn channels(numbers: &[u8]) -> String {
     serde_json::to_string(&names).unwrap()
 }
 
+/// What a principal's body says of either collection.
+fn granted([here, there]: &InBoth) -> String {
+    let (here, there) = (channels(here), channels(there));
+    let access = format!("{{\"_default\":{{\"other\":{{\"admin_channels\":{there}}}}}}}");
+    format!("\"admin_channels\":{here},\"collection_access\":{access}")
+}
+
+fn sides(site: &Site) -> [&Database; 2] {
+    [&site.admin, &site.other]
+}
+
 async fn play(site: &Site, step: &Step, number: usize) {
     match step {
-        Step::Write { id, channels: of, grant, to, role_grant, nurse } => {
+        Step::Write { side, id, channels: of, grant, to, role_grant, nurse } => {
             let user = USERS[usize::from(*to)];
             let nurses = if *nurse { format!("\"{user}\"") } else { "null".to_owned() };
             let body = format!(
@@ -57,25 +77,25 @@ async fn play(site: &Site, step: &Step, number: usize) {
                 channels(grant),
                 channels(role_grant)
             );
-            let written = site.write(&format!("d{id}"), &body).await;
+            let written = write(sides(site)[*side], &format!("d{id}"), &body).await;
             assert!(matches!(written, Ok(_) | Err(Error::Conflict)), "{written:?}");
         }
-        Step::Delete(id) => {
-            let deleted = site.delete(&format!("d{id}")).await;
+        Step::Delete(side, id) => {
+            let deleted = delete(sides(site)[*side], &format!("d{id}")).await;
             assert!(matches!(deleted, Ok(_) | Err(Error::Conflict)), "{deleted:?}");
         }
-        Step::Purge(id) => {
-            let id = format!("d{id}");
-            if let Some(rev) = winner(&site.admin, &id).await {
-                site.admin.purge(vec![(doc(&id), vec![rev])]).await.unwrap();
+        Step::Purge(side, id) => {
+            let (db, id) = (sides(site)[*side], format!("d{id}"));
+            if let Some(rev) = winner(db, &id).await {
+                db.purge(vec![(doc(&id), vec![rev])]).await.unwrap();
             }
         }
         Step::Grant { user, channels: of, nurse } => {
             let roles = if *nurse { "[\"nurse\"]" } else { "[]" };
-            let body = format!("{{\"admin_channels\":{},\"admin_roles\":{roles}}}", channels(of));
+            let body = format!("{{{},\"admin_roles\":{roles}}}", granted(of));
             site.put_user(USERS[usize::from(*user)], &body).await;
         }
-        Step::Role(of) => site.put_role("nurse", &format!("{{\"admin_channels\":{}}}", channels(of))).await,
+        Step::Role(of) => site.put_role("nurse", &format!("{{{}}}", granted(of))).await,
         Step::DeleteRole => {
             let gone = site.admin.delete_role(&name("nurse")).await;
             assert!(matches!(gone, Ok(()) | Err(Error::NoPrincipal(_))), "{gone:?}");
@@ -83,11 +103,11 @@ async fn play(site: &Site, step: &Step, number: usize) {
     }
 }
 
-/// What a user sees by listing.
-async fn listed(site: &Site, user: &str) -> BTreeMap<DocId, Rev> {
+/// What a user sees of a collection by listing.
+async fn listed(site: &Site, user: &str, side: Side) -> BTreeMap<DocId, Rev> {
     let all = std::ops::Bound::Unbounded;
     let range = DocRange { start: all.clone(), end: all, order: Order::Ascending };
-    let mut list = site.seen_by(user).await.list(range).await.unwrap();
+    let mut list = site.collection_seen_by(user, sides(site)[side]).await.list(range).await.unwrap();
     let rows = list.next(100).await.unwrap();
     rows.into_iter().map(|row| (row.id, row.winner.rev)).collect()
 }
@@ -95,11 +115,11 @@ async fn listed(site: &Site, user: &str) -> BTreeMap<DocId, Rev> {
 /// Follows until it is told to stop, then to the end.
 async fn live(
     site: Arc<Site>,
-    user: &'static str,
+    (user, side): (&'static str, Side),
     habits: Habits,
     stop: tokio_util::sync::CancellationToken,
 ) -> Device {
-    let mut device = Device::new(user);
+    let mut device = Device::new(user, sides(&site)[side].clone());
     while !stop.is_cancelled() {
         if !device.follow(&site, habits.0, habits.1).await {
             device.cut_off();
@@ -122,8 +142,10 @@ async fn history(writers: &[Vec<Step>], habits: [Habits; 2]) {
     let stop = tokio_util::sync::CancellationToken::new();
     let mut devices = tokio::task::JoinSet::new();
     for (user, habits) in USERS.into_iter().zip(habits) {
-        let (site, stop) = (Arc::clone(&site), stop.clone());
-        devices.spawn(async move { (user, live(site, user, habits, stop).await) });
+        for side in 0..2 {
+            let (site, stop) = (Arc::clone(&site), stop.clone());
+            devices.spawn(async move { (user, side, live(site, (user, side), habits, stop).await) });
+        }
     }
     let mut writing = tokio::task::JoinSet::new();
     for (writer, steps) in writers.iter().cloned().enumerate() {
@@ -136,8 +158,9 @@ async fn history(writers: &[Vec<Step>], habits: [Habits; 2]) {
     }
     writing.join_all().await;
     stop.cancel();
-    for (user, device) in devices.join_all().await {
-        assert_eq!(device.holds, listed(&site, user).await, "{user} was told:\n{}", device.log.join("\n"));
+    for (user, side, device) in devices.join_all().await {
+        let expected = listed(&site, user, side).await;
+        assert_eq!(device.holds, expected, "{user} was told of {side}:\n{}", device.log.join("\n"));
     }
     site.engine.close().await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! What users see of documents, one rule after the other.
 
-use crate::site::{Site, doc, name, replicate, runtime, winner, write};
+use crate::site::{Site, delete, doc, name, replicate, runtime, winner, write};
 use std::{ops::Bound, time::Duration};
 use tidegate_engine::{
     Absence, AccessError, AttachmentContent, AttachmentWrite, Detail, DocRange, Encoding, Error, Existence, Interest,
@@ -67,7 +67,7 @@ fn a_deletion_is_told_to_who_had_the_document() {
         let site = Site::new(&["ada", "bob"]).await;
         site.put_user("ada", "{\"admin_channels\":[\"a\"]}").await;
         site.write("d", "{\"channels\":[\"a\"],\"secret\":1}").await.unwrap();
-        let rev = site.delete("d").await.unwrap().rev;
+        let rev = delete(&site.admin, "d").await.unwrap().rev;
         let (ada, bob) = (site.seen_by("ada").await, site.seen_by("bob").await);
         let which = Which::Rev(rev);
         let tombstone = ada.get(&doc("d"), &which, Detail::Plain).await.unwrap();

@@ -4,8 +4,8 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::{net::IpAddr, time::SystemTime};
 use tempfile::TempDir;
 use tidegate_engine::{
-    Caller, Credentials, Database, Detail, Engine, Error, Identity, Options, Party, Placement, Sections, Transport,
-    Which, Write, WriteMode, Written, principal::Body,
+    Caller, CollectionPlan, Credentials, Database, Detail, Engine, Error, Identity, Options, Party, Placement,
+    Sections, SyncPlan, Transport, Which, Write, WriteMode, Written, principal::Body,
 };
 use tidegate_kv::{EmbeddedOptions, Kv};
 use tidegate_types::{DbName, DocId, PrincipalName, Rev};
@@ -20,10 +20,16 @@ const SYNC: &str = "function (doc, oldDoc) {
     role(doc.nurses, 'role:nurse');
 }";
 
+/// The name of the other collection.
+const OTHER: &str = "_default.other";
+
 pub(crate) struct Site {
     _folder: TempDir,
     pub(crate) engine: Engine,
+    /// The default collection, as the administrator sees it.
     pub(crate) admin: Database,
+    /// Another one.
+    pub(crate) other: Database,
 }
 
 fn now() -> SystemTime {
@@ -54,9 +60,12 @@ impl Site {
         let (caller, db) = (engine.authenticate(&credentials(&|_| None)).await.unwrap().caller, db());
         engine.create_database_in_channels(&caller, &db).await.unwrap();
         let admin = engine.database(&caller, &db).await.unwrap();
-        admin.set_sync_function(Some(SYNC)).await.unwrap();
+        let plan = |name: &str| CollectionPlan { name: name.parse().unwrap(), sync: SyncPlan::Source(SYNC.to_owned()) };
+        admin.use_collections(&[plan("_default._default"), plan(OTHER)]).await.unwrap();
+        let admin = engine.database(&caller, &db).await.unwrap();
+        let other = admin.collection(&OTHER.parse().unwrap()).await.unwrap();
         admin.set_login_rules(b"{\"allow_empty_password\":true}").await.unwrap();
-        let site = Self { _folder: folder, engine, admin };
+        let site = Self { _folder: folder, engine, admin, other };
         for user in users {
             site.put_user(user, "{\"password\":\"\"}").await;
         }
@@ -85,16 +94,22 @@ impl Site {
         self.engine.database(&self.caller(user).await, &db()).await.unwrap()
     }
 
+    /// A collection as a user sees it.
+    pub(crate) async fn collection_seen_by(&self, user: &str, like: &Database) -> Database {
+        self.seen_by(user).await.collection(like.collection_name()).await.unwrap()
+    }
+
     /// Writes over the winner, as the administrator.
     pub(crate) async fn write(&self, id: &str, body: &str) -> Result<Written, Error> {
         write(&self.admin, id, body).await
     }
+}
 
-    pub(crate) async fn delete(&self, id: &str) -> Result<Written, Error> {
-        let Some(parent) = winner(&self.admin, id).await else { return Err(Error::Conflict) };
-        let placement = Placement::Edit { parent: Some(parent), canonical: "{\"_deleted\":true}".into() };
-        self.admin.write_one(Write { placement, deleted: true, ..edit(id, "{}") }).await
-    }
+/// Deletes the winner that this database's holder sees.
+pub(crate) async fn delete(db: &Database, id: &str) -> Result<Written, Error> {
+    let Some(parent) = winner(db, id).await else { return Err(Error::Conflict) };
+    let placement = Placement::Edit { parent: Some(parent), canonical: "{\"_deleted\":true}".into() };
+    db.write_one(Write { placement, deleted: true, ..edit(id, "{}") }).await
 }
 
 pub(crate) fn db() -> DbName {

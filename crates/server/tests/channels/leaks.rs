@@ -81,6 +81,32 @@ fn who_has_not_the_channel_is_told_nothing() {
 }
 
 #[test]
+fn who_has_the_channel_of_another_collection_is_told_nothing() {
+    let mut scene = Scene::in_collections();
+    let (ada, bob) = ((Door::Gateway, Some("ada:ada")), (Door::Gateway, Some("bob:bob")));
+    let mut wrong = Vec::new();
+    for keyspace in ["shop.s.c", "shop.c", "shop.s.d"] {
+        scene.keyspace = keyspace;
+        for row in rows().iter().filter(|row| row.is_of(Door::Gateway)) {
+            let whole = row.has('+') && keyspace != "shop.s.d" && !row.line.contains("_design");
+            let text =
+                if whole { text_of(&scene.ask(bob, row, (methods(row)[0], &scene.document))) } else { String::new() };
+            if whole && !scene.secrets.iter().any(|secret| text.contains(secret)) && !text.starts_with("304") {
+                wrong.push(format!("{keyspace} {} tells bob nothing: {text}", row.line));
+            }
+            for (method, target) in methods(row).into_iter().flat_map(|m| [(m, &scene.document), (m, &scene.deleted)]) {
+                let answer = scene.ask(ada, row, (method, target));
+                let told = scene.told(row, target, &answer);
+                if !told.is_empty() || answer.status >= 500 && answer.status != 501 {
+                    wrong.push(format!("{keyspace} {method} {} tells {told:?}: {}", row.line, text_of(&answer)));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn who_has_not_the_channel_learns_of_no_existence_where_it_is_hidden() {
     let scene = Scene::new();
     scene.site.administer("PUT /db/_user/GUEST", r#"{"disabled":false,"admin_channels":["y"]}"#);

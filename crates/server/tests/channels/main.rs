@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on may panic")]
 
+mod collections;
 mod feeds;
 mod histories;
 mod leaks;

@@ -3,9 +3,9 @@
 
 use super::{Check, Inconsistency};
 use crate::{
-    Corrupt, Error, Grant,
+    Corrupt, Error, Grant, Granted,
     changes::Change,
-    keys::Keys,
+    keys::{DEFAULT_COLLECTION, Keys},
     read::winner_of,
     record::{AssignmentRecord, ChannelRecord, GrantRecord, PrincipalRecord},
     rows::Rows,
@@ -20,7 +20,9 @@ pub(super) struct Decided {
     /// All bodies from here on are assigned: the database had channels by then. None are of one that never had.
     from: Option<Seq>,
     /// How many documents grant what; those that haven't been met.
-    grants: BTreeMap<Grant, u64>,
+    pub(super) grants: BTreeMap<Grant, u64>,
+    /// How many documents of this collection and of others grant roles, where that is recorded elsewhere.
+    pub(super) roles: BTreeMap<Grant, u64>,
 }
 
 /// Sequences of assignments, to be met by those of bodies; both ascend.
@@ -165,6 +167,10 @@ impl Check {
     }
 
     pub(super) async fn grants(&mut self) -> Result<(), Error> {
+        if self.keys.collection() != DEFAULT_COLLECTION {
+            let is_role = |grant: &Grant| matches!(grant.what, Granted::Role(_));
+            self.tally.decided.roles = self.tally.decided.grants.extract_if(.., |grant, _| is_role(grant)).collect();
+        }
         let mut rows = Rows::new(self.keys.grants_all());
         while let Some((key, value)) = rows.next(&self.snapshot).await? {
             let Some(grant) = self.readable(&key, self.keys.grant_in(&key)) else { continue };
@@ -192,7 +198,7 @@ impl Check {
     async fn is_explicit(&self, grant: &Grant) -> Result<bool, Error> {
         let bytes = self.snapshot.get(&self.keys.principal(&grant.to)).await?;
         let record = bytes.and_then(|bytes| PrincipalRecord::decode(&bytes).ok());
-        Ok(record.is_some_and(|record| record.grants(&grant.what)))
+        Ok(record.is_some_and(|record| record.grants(&grant.what, self.keys.collection())))
     }
 
     pub(super) async fn principals(&mut self) -> Result<(), Error> {
@@ -201,11 +207,13 @@ impl Check {
             let Some(principal) = self.readable(&key, self.keys.whose_record(&key)) else { continue };
             let Some(record) = self.readable(&key, PrincipalRecord::decode(&value)) else { continue };
             self.tally.last_seq = self.tally.last_seq.max(record.seq);
-            for grant in record.explicit(&principal) {
-                let told = self.snapshot.get(&self.keys.grant(&grant)).await?;
-                // One that is there was met before.
-                if told.and_then(|bytes| GrantRecord::decode(&bytes).ok()).is_none() {
-                    self.report(Inconsistency::ExplicitGrant(grant));
+            for collection in record.collections.keys().chain([&DEFAULT_COLLECTION]) {
+                for grant in record.explicit(&principal, *collection) {
+                    let told = self.snapshot.get(&self.keys.within(*collection).grant(&grant)).await?;
+                    // One that is there was met before.
+                    if told.and_then(|bytes| GrantRecord::decode(&bytes).ok()).is_none() {
+                        self.report(Inconsistency::ExplicitGrant(grant));
+                    }
                 }
             }
         }

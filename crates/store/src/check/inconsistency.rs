@@ -3,7 +3,7 @@
 use crate::{AttachmentDigest, Corrupt, Grant};
 use bytes::Bytes;
 use std::fmt;
-use tidegate_types::{Channel, DocId, Rev, Seq};
+use tidegate_types::{Channel, CollectionName, DocId, Rev, Seq};
 
 /// Two records that don't agree, or one that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +85,12 @@ pub enum Inconsistency {
     /// A grant holds though nobody makes it, or doesn't though somebody does.
     #[error("{}, granted to {}: the periods in which it held don't say whether it does", .0.what, .0.to)]
     GrantPeriods(Grant),
+    /// Something in a collection other than the default one.
+    #[error("collection {0}: {1}")]
+    InCollection(CollectionName, Box<Inconsistency>),
+    /// Something lies in a collection that there isn't.
+    #[error("there is no collection of number {0}, and yet something lies in it")]
+    StrayCollection(u32),
     /// A counter isn't what counting comes to.
     #[error("{counter} is {recorded} and should be {counted}")]
     Counter {

@@ -11,10 +11,11 @@ pub use inconsistency::{Counter, Inconsistency};
 use crate::{
     AttachmentDigest, Corrupt, Database, Error,
     changes::Change,
+    collections,
     content::{self, BlobContent, Contents, Met},
-    keys::Keys,
+    keys::{DEFAULT_COLLECTION, Keys},
     read::winner_of,
-    record::{AttachmentRecord, BodyRecord, ChangeRecord, DocumentHead, DocumentRecord, Meta, PurgeRecord},
+    record::{AttachmentRecord, BodyRecord, ChangeRecord, Counters, DocumentHead, DocumentRecord, Meta, PurgeRecord},
     rows::Rows,
     tickets::Faults,
 };
@@ -39,24 +40,28 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed.
     pub async fn check(&self) -> Result<Vec<Inconsistency>, Error> {
-        let snapshot = self.0.snapshot()?;
-        let meta = self.0.meta(&snapshot).await?;
-        let mut check = Check { snapshot, keys: self.0.keys, tally: Tally::default(), found: Vec::new() };
-        check.assigned_since().await?;
-        check.documents().await?;
-        check.changes().await?;
-        check.bodies().await?;
-        check.attachments().await?;
-        check.contents().await?;
-        check.purges().await?;
-        check.tickets().await?;
-        check.channel_rows().await?;
-        check.departures().await?;
-        check.expiries().await?;
-        check.grants().await?;
-        check.principals().await?;
-        check.counters(&meta);
-        Ok(check.found)
+        let snapshot = self.inner.snapshot()?;
+        let meta = self.inner.meta(&snapshot).await?;
+        let mut found = Vec::new();
+        // The default one last: roles that documents of others grant are granted there.
+        let mut roles = BTreeMap::new();
+        for collection in self.inner.collections().iter().rev() {
+            let (snapshot, keys) = (snapshot.clone(), collection.keys);
+            let counters = self.inner.counters(&snapshot, (keys, &meta)).await?;
+            let mut check = Check { snapshot, keys, tally: Tally::default(), found: Vec::new() };
+            check.tally.decided.grants = std::mem::take(&mut roles);
+            check.collection((&meta, &counters)).await?;
+            roles = check.tally.decided.roles;
+            let name = |inconsistency| match keys.collection() {
+                DEFAULT_COLLECTION => inconsistency,
+                _ => Inconsistency::InCollection(collection.name.clone(), Box::new(inconsistency)),
+            };
+            found.extend(check.found.into_iter().map(name));
+        }
+        let strays = collections::strays(&snapshot, self.inner.home).await?;
+        found.extend(strays.into_iter().map(Inconsistency::StrayCollection));
+        found.truncate(FOUND_MAX);
+        Ok(found)
     }
 }
 
@@ -90,6 +95,26 @@ struct Blob {
 }
 
 impl Check {
+    async fn collection(&mut self, (meta, counters): (&Meta, &Counters)) -> Result<(), Error> {
+        self.assigned_since().await?;
+        self.documents().await?;
+        self.changes().await?;
+        self.bodies().await?;
+        self.attachments().await?;
+        self.contents().await?;
+        self.purges().await?;
+        self.channel_rows().await?;
+        self.departures().await?;
+        self.expiries().await?;
+        self.grants().await?;
+        if self.keys.collection() == DEFAULT_COLLECTION {
+            self.tickets().await?;
+            self.principals().await?;
+        }
+        self.counters(meta, counters);
+        Ok(())
+    }
+
     fn report(&mut self, inconsistency: Inconsistency) {
         if self.found.len() < FOUND_MAX {
             self.found.push(inconsistency);
@@ -248,14 +273,14 @@ impl Check {
         Ok(())
     }
 
-    fn counters(&mut self, meta: &Meta) {
+    fn counters(&mut self, meta: &Meta, counters: &Counters) {
         let tally = &self.tally;
         let counted = [
-            (Counter::Documents, meta.doc_count, tally.live),
-            (Counter::DeletedDocuments, meta.doc_del_count, tally.deleted),
+            (Counter::Documents, counters.doc_count, tally.live),
+            (Counter::DeletedDocuments, counters.doc_del_count, tally.deleted),
             (Counter::UpdateSeq, meta.update_seq.get(), meta.update_seq.max(tally.last_seq).get()),
-            (Counter::BodyBytes, meta.body_bytes, tally.body_bytes),
-            (Counter::AttachmentBytes, meta.attachment_bytes, tally.attachment_bytes),
+            (Counter::BodyBytes, counters.body_bytes, tally.body_bytes),
+            (Counter::AttachmentBytes, counters.attachment_bytes, tally.attachment_bytes),
         ];
         for (counter, recorded, counted) in counted {
             if recorded != counted {

@@ -8,14 +8,9 @@ use tidegate_types::Seq;
 
 const VERSION: u8 = 1;
 
-/// What a database knows of itself. One record, written by every commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Meta {
-    /// Random; tells a database from another of the same name.
-    pub(crate) uuid: [u8; 8],
-    /// When it was made, in seconds since 1970.
-    pub(crate) created_s: u64,
-    pub(crate) update_seq: Seq,
+/// What is counted of a collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
     pub(crate) purge_seq: u64,
     /// Documents whose winner is live, and those whose winner is a tombstone.
     pub(crate) doc_count: u64,
@@ -24,39 +19,62 @@ pub(crate) struct Meta {
     pub(crate) body_bytes: u64,
     /// Bytes of all attachments that are stored.
     pub(crate) attachment_bytes: u64,
+}
+
+/// What a database knows of itself. One record, written by every commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// Random; tells a database from another of the same name.
+    pub(crate) uuid: [u8; 8],
+    /// When it was made, in seconds since 1970.
+    pub(crate) created_s: u64,
+    pub(crate) update_seq: Seq,
+    /// Of the default collection; others have a record of their own.
+    pub(crate) counters: Counters,
     pub(crate) revs_limit: u64,
+}
+
+impl Counters {
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self { purge_seq, doc_count, doc_del_count, body_bytes, attachment_bytes } = self;
+        for number in [purge_seq, doc_count, doc_del_count, body_bytes, attachment_bytes] {
+            put_number(out, *number);
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
+        Ok(Self {
+            purge_seq: reader.number()?,
+            doc_count: reader.number()?,
+            doc_del_count: reader.number()?,
+            body_bytes: reader.number()?,
+            attachment_bytes: reader.number()?,
+        })
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        self.put(&mut out);
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
+        Self::read(&mut Reader::versioned("collection", VERSION, bytes)?)
+    }
 }
 
 impl Meta {
     pub(crate) fn new(uuid: [u8; 8], created_s: u64, revs_limit: u64) -> Self {
-        Self {
-            uuid,
-            created_s,
-            update_seq: Seq::ZERO,
-            purge_seq: 0,
-            doc_count: 0,
-            doc_del_count: 0,
-            body_bytes: 0,
-            attachment_bytes: 0,
-            revs_limit,
-        }
+        Self { uuid, created_s, update_seq: Seq::ZERO, counters: Counters::default(), revs_limit }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         out.extend_from_slice(&self.uuid);
-        for number in [
-            self.created_s,
-            self.update_seq.get(),
-            self.purge_seq,
-            self.doc_count,
-            self.doc_del_count,
-            self.body_bytes,
-            self.attachment_bytes,
-            self.revs_limit,
-        ] {
-            put_number(&mut out, number);
-        }
+        put_number(&mut out, self.created_s);
+        put_number(&mut out, self.update_seq.get());
+        self.counters.put(&mut out);
+        put_number(&mut out, self.revs_limit);
         out
     }
 
@@ -66,11 +84,7 @@ impl Meta {
             uuid: reader.array()?,
             created_s: reader.number()?,
             update_seq: Seq::new(reader.number()?),
-            purge_seq: reader.number()?,
-            doc_count: reader.number()?,
-            doc_del_count: reader.number()?,
-            body_bytes: reader.number()?,
-            attachment_bytes: reader.number()?,
+            counters: Counters::read(&mut reader)?,
             revs_limit: reader.number()?,
         })
     }
@@ -85,21 +99,25 @@ mod tests {
     fn version_1_is_readable() {
         let bytes = b"\x01uuiduuid\xac\x02\x02\x03\x04\x05\x06\x07\xe8\x07";
         let meta = Meta::decode(bytes).unwrap();
-        let expected = Meta {
-            uuid: *b"uuiduuid",
-            created_s: 300,
-            update_seq: Seq::new(2),
-            purge_seq: 3,
-            doc_count: 4,
-            doc_del_count: 5,
-            body_bytes: 6,
-            attachment_bytes: 7,
-            revs_limit: 1_000,
-        };
+        let expected =
+            Meta { uuid: *b"uuiduuid", created_s: 300, update_seq: Seq::new(2), counters: COUNTERS, revs_limit: 1_000 };
         assert_eq!(meta, expected);
         assert_eq!(meta.encode(), bytes);
         for length in 0..bytes.len() {
             assert!(Meta::decode(&bytes[..length]).is_err());
+        }
+    }
+
+    const COUNTERS: Counters =
+        Counters { purge_seq: 3, doc_count: 4, doc_del_count: 5, body_bytes: 6, attachment_bytes: 7 };
+
+    #[test]
+    fn version_1_of_a_collection_is_readable() {
+        let bytes = b"\x01\x03\x04\x05\x06\x07";
+        assert_eq!(Counters::decode(bytes), Ok(COUNTERS));
+        assert_eq!(COUNTERS.encode(), bytes);
+        for length in 0..bytes.len() {
+            assert!(Counters::decode(&bytes[..length]).is_err());
         }
     }
 }

@@ -6,9 +6,9 @@
 
 use super::{Mender, Write};
 use crate::{
-    Error, Grant,
+    Error, Grant, Granted,
     changes::Change,
-    keys::Keys,
+    keys::{DEFAULT_COLLECTION, Keys},
     record::{AssignmentRecord, ChannelRecord, DocumentRecord, GrantRecord, PrincipalRecord},
     rows::Rows,
 };
@@ -26,10 +26,19 @@ pub(super) struct Said {
     pub(super) is_lost: bool,
     /// What is granted; what hasn't been met.
     grants: BTreeMap<Grant, Wanted>,
+    /// The roles that documents of this collection and of others grant, where that is recorded elsewhere.
+    roles: BTreeMap<Grant, Wanted>,
     /// Where a document left a channel, of rows that no departure names: the latest.
     orphans: BTreeMap<(DocId, Channel), Seq>,
     /// Rows of channels that were made anew.
     remade: BTreeSet<(Channel, Seq)>,
+}
+
+impl Said {
+    /// What another collection has to know.
+    pub(super) fn handed_on(self) -> Self {
+        Self { is_lost: self.is_lost, grants: self.roles, ..Self::default() }
+    }
 }
 
 /// What a grant should say.
@@ -343,6 +352,14 @@ impl Mender {
         Ok(())
     }
 
+    /// Takes out the roles that documents grant, where that is recorded elsewhere.
+    fn set_roles_aside(&mut self) {
+        if self.keys.collection() != DEFAULT_COLLECTION {
+            let said = &mut self.known.said;
+            said.roles = said.grants.extract_if(.., |grant, _| matches!(grant.what, Granted::Role(_))).collect();
+        }
+    }
+
     /// Notes what administrators granted and no grant says.
     pub(super) async fn principals(&mut self) -> Result<(), Error> {
         let mut rows = Rows::new(self.keys.principals_all());
@@ -353,7 +370,7 @@ impl Mender {
                 continue;
             };
             self.known.last_seq = self.known.last_seq.max(record.seq);
-            for grant in record.explicit(&principal) {
+            for grant in record.explicit(&principal, self.keys.collection()) {
                 if self.grant(&grant).await?.is_none() {
                     let wanted = self.known.said.grants.entry(grant).or_default();
                     wanted.explicit = true;
@@ -372,6 +389,7 @@ impl Mender {
     /// Comes last of what has sequences. What isn't granted any more ends with the sequence after `latest`, which is
     /// taken then.
     pub(super) async fn grants(&mut self, latest: Seq) -> Result<(), Error> {
+        self.set_roles_aside();
         let mut rows = Rows::new(self.keys.grants_all());
         while let Some((key, value)) = rows.next(&self.snapshot).await? {
             let Ok(grant) = self.keys.grant_in(&key) else {
@@ -405,7 +423,7 @@ impl Mender {
         let principal = self.snapshot.get(&self.keys.principal(&grant.to)).await?;
         let principal = principal.map(|bytes| PrincipalRecord::decode(&bytes)).transpose();
         let (explicit, written_at) = match &principal {
-            Ok(Some(record)) => (record.grants(&grant.what), Some(record.seq)),
+            Ok(Some(record)) => (record.grants(&grant.what, self.keys.collection()), Some(record.seq)),
             Ok(None) => (false, None),
             Err(_) => (recorded.explicit, None),
         };

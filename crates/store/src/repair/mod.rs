@@ -11,8 +11,8 @@ use crate::{
     AttachmentDigest, Database, Error,
     changes::Change,
     content::{self, BlobContent, Contents, Met},
-    keys::{Key, Keys},
-    record::{AttachmentRecord, BodyRecord, ChangeRecord, DocumentHead, DocumentRecord, Meta},
+    keys::{DEFAULT_COLLECTION, Key, Keys},
+    record::{AttachmentRecord, BodyRecord, ChangeRecord, Counters, DocumentHead, DocumentRecord, Meta},
     rows::Rows,
     tickets::Faults,
 };
@@ -69,28 +69,17 @@ impl Database {
     /// # Errors
     /// The database is gone, or the storage failed. What was repaired before stays so.
     pub async fn repair(&self) -> Result<Repair, Error> {
-        let snapshot = self.0.snapshot()?;
-        let meta = self.0.meta(&snapshot).await?;
-        let (writes, known) = (Vec::new(), Known::default());
-        let mut mender =
-            Mender { database: self.clone(), snapshot, keys: self.0.keys, writes, known, repair: Repair::default() };
-        mender.assigned_since().await?;
-        mender.orphans().await?;
-        mender.documents().await?;
-        mender.changes().await?;
-        mender.bodies().await?;
-        mender.attachments().await?;
-        mender.tickets().await?;
-        mender.assignments().await?;
-        mender.departures().await?;
-        mender.channel_rows().await?;
-        mender.expiries().await?;
-        mender.principals().await?;
-        mender.grants(meta.update_seq.max(mender.known.last_seq)).await?;
-        mender.counters(&meta).await?;
-        mender.flush().await?;
-        mender.repair.kept_strays |= mender.known.said.is_lost;
-        Ok(mender.repair)
+        let snapshot = self.inner.snapshot()?;
+        let meta = self.inner.meta(&snapshot).await?;
+        let (mut repair, mut known) = (Repair::default(), Known::default());
+        // The default one last: roles that documents of others grant are granted there, and it has the latest sequence.
+        for collection in self.inner.collections().iter().rev() {
+            let (keys, snapshot) = (collection.keys, snapshot.clone());
+            let mut mender = Mender { database: self.clone(), snapshot, keys, writes: Vec::new(), known, repair };
+            mender.collection(&meta).await?;
+            (repair, known) = (mender.repair, mender.known.handed_on());
+        }
+        Ok(repair)
     }
 }
 
@@ -126,7 +115,36 @@ struct Known {
     said: Said,
 }
 
+impl Known {
+    /// What another collection has to know.
+    fn handed_on(self) -> Self {
+        Self { last_seq: self.last_seq, said: self.said.handed_on(), ..Self::default() }
+    }
+}
+
 impl Mender {
+    async fn collection(&mut self, meta: &Meta) -> Result<(), Error> {
+        self.assigned_since().await?;
+        self.orphans().await?;
+        self.documents().await?;
+        self.changes().await?;
+        self.bodies().await?;
+        self.attachments().await?;
+        if self.keys.collection() == DEFAULT_COLLECTION {
+            self.tickets().await?;
+        }
+        self.assignments().await?;
+        self.departures().await?;
+        self.channel_rows().await?;
+        self.expiries().await?;
+        self.principals().await?;
+        self.grants(meta.update_seq.max(self.known.last_seq)).await?;
+        self.counters(meta).await?;
+        self.flush().await?;
+        self.repair.kept_strays |= self.known.said.is_lost;
+        Ok(())
+    }
+
     async fn write(&mut self, write: Write) -> Result<(), Error> {
         self.writes.push(write);
         if self.writes.len() < WRITES_AT_ONCE { Ok(()) } else { self.flush().await }
@@ -136,7 +154,7 @@ impl Mender {
         if self.writes.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.database.0.kv.begin(self.keys.scope()).await?;
+        let mut transaction = self.database.inner.kv.begin(self.keys.scope()).await?;
         for write in self.writes.drain(..) {
             match write {
                 Write::Put(key, value) => transaction.put(key, value),
@@ -235,7 +253,7 @@ impl Mender {
                 outdated.push(key);
             }
         }
-        self.repair.stray_changes = outdated.len() as u64;
+        self.repair.stray_changes += outdated.len() as u64;
         for key in outdated {
             self.write(Write::Delete(key.to_vec())).await?;
         }
@@ -261,7 +279,7 @@ impl Mender {
         }
         // What a lost body referred to is still there.
         self.repair.kept_strays |= !self.known.bodies.is_empty();
-        self.repair.stray_bodies = strays.len() as u64;
+        self.repair.stray_bodies += strays.len() as u64;
         for key in strays {
             let assignment = self.keys.assignment(self.keys.seq_in(&key).unwrap_or_default());
             self.write(Write::Delete(assignment)).await?;
@@ -350,14 +368,22 @@ impl Mender {
     }
 
     async fn counters(&mut self, meta: &Meta) -> Result<(), Error> {
-        let counted = Meta {
+        let recorded = self.database.inner.counters(&self.snapshot, (self.keys, meta)).await?;
+        let counters = Counters {
             doc_count: self.known.live,
             doc_del_count: self.known.deleted,
-            update_seq: meta.update_seq.max(self.known.last_seq),
             body_bytes: self.known.body_bytes,
             attachment_bytes: self.known.attachment_bytes,
-            ..meta.clone()
+            purge_seq: recorded.purge_seq,
         };
+        if self.keys.collection() != DEFAULT_COLLECTION {
+            if counters == recorded {
+                return Ok(());
+            }
+            self.repair.counters = true;
+            return self.write(Write::Put(self.keys.counters(), counters.encode())).await;
+        }
+        let counted = Meta { update_seq: meta.update_seq.max(self.known.last_seq), counters, ..meta.clone() };
         if counted == *meta {
             return Ok(());
         }

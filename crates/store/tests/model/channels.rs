@@ -1,7 +1,7 @@
-//! Channels, grants and principals: whoever follows the feed of a user holds in the end what that user may see, whatever
-//! was written, granted, taken away, purged and crashed meanwhile.
+//! Channels, grants and principals: whoever follows the feeds of a user, one in each of two collections, holds in the end
+//! what that user may see there, whatever was written, granted, taken away, purged and crashed meanwhile.
 
-use crate::fixture::{Folder, check, doc, edit, name, runtime};
+use crate::fixture::{Folder, check, collection, doc, edit, name, runtime};
 use proptest::{collection::btree_set, prelude::*};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_channels::{Losses, Position, Step as Walked, Telling, Walk};
@@ -12,23 +12,36 @@ use tidegate_store::{
 use tidegate_types::{Channel, DocId, Principal, PrincipalName, Rev, Seq};
 
 const CHANNELS: [&str; 5] = ["a", "b", "c", "!", "*"];
+const SIDES: usize = 2;
 const DOCUMENTS: u8 = 5;
 
 #[derive(Clone, Debug)]
 enum Step {
+    In(Side, Inside),
+    PutUser(InBoth, bool),
+    DeleteUser,
+    PutRole(InBoth),
+    DeleteRole,
+    Crash,
+}
+
+/// Which of the two collections.
+type Side = usize;
+
+/// Channels in either of them.
+type InBoth = [BTreeSet<u8>; SIDES];
+
+/// What happens in one collection.
+#[derive(Clone, Debug)]
+enum Inside {
     Write(WritePlan),
     Purge(u8),
     /// The winner, and the other leaves, are decided on anew.
     Reassign(WritePlan),
     /// Once the client has followed.
     Forget(u8),
-    PutUser(BTreeSet<u8>, bool),
-    DeleteUser,
-    PutRole(BTreeSet<u8>),
-    DeleteRole,
     /// The client reads so many rows, in pages of so many.
     Follow(usize, usize),
-    Crash,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is drawn on its own")]
@@ -45,7 +58,7 @@ struct WritePlan {
     role: bool,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn inside() -> impl Strategy<Value = Inside> {
     let some = |most: u8| btree_set(0..most, 0..3);
     let few = || prop_oneof![3 => Just(BTreeSet::new()), 1 => btree_set(0u8..3, 1..3)];
     let plan = (
@@ -67,21 +80,33 @@ fn step() -> impl Strategy<Value = Step> {
         role,
     });
     prop_oneof![
-        14 => write.clone().prop_map(Step::Write),
-        4 => write.prop_map(Step::Reassign),
-        1 => (0..DOCUMENTS).prop_map(Step::Purge),
-        2 => (0..DOCUMENTS).prop_map(Step::Forget),
-        5 => (btree_set(0u8..5, 0..3), any::<bool>()).prop_map(|(channels, role)| Step::PutUser(channels, role)),
+        14 => write.clone().prop_map(Inside::Write),
+        4 => write.prop_map(Inside::Reassign),
+        1 => (0..DOCUMENTS).prop_map(Inside::Purge),
+        2 => (0..DOCUMENTS).prop_map(Inside::Forget),
+        7 => (0usize..4, 1usize..4).prop_map(|(rows, page)| Inside::Follow(rows, page)),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let granted = |most: u8| [btree_set(0..most, 0..3), btree_set(0..most, 0..3)];
+    prop_oneof![
+        28 => (0..SIDES, inside()).prop_map(|(side, inside)| Step::In(side, inside)),
+        5 => (granted(5), any::<bool>()).prop_map(|(channels, role)| Step::PutUser(channels, role)),
         1 => Just(Step::DeleteUser),
-        2 => some(3).prop_map(Step::PutRole),
+        2 => granted(3).prop_map(Step::PutRole),
         1 => Just(Step::DeleteRole),
-        7 => (0usize..4, 1usize..4).prop_map(|(rows, page)| Step::Follow(rows, page)),
         1 => Just(Step::Crash),
     ]
 }
 
 fn channels(numbers: &BTreeSet<u8>) -> Vec<Channel> {
     numbers.iter().map(|number| CHANNELS[usize::from(*number)].parse().unwrap()).collect()
+}
+
+/// One channel in the default collection.
+fn one(number: u8) -> InBoth {
+    [[number].into(), BTreeSet::new()]
 }
 
 fn user() -> PrincipalName {
@@ -95,6 +120,11 @@ fn role() -> PrincipalName {
 struct Play {
     folder: Folder,
     store: Store,
+    sides: [Collection; SIDES],
+}
+
+/// A collection, and the client that follows it.
+struct Collection {
     db: Database,
     written: u64,
     position: Position,
@@ -109,33 +139,62 @@ impl Play {
         let store = folder.open().await;
         let settings = Documents::InChannels.setting().into_iter().collect();
         let db = store.create_with(&name("db"), 0, settings).await.unwrap();
-        let (written, position) = (0, Position::START);
-        Self { folder, store, db, written, position, holds: BTreeMap::new(), seen: BTreeSet::new() }
+        let sides = [Collection::new(db.clone()), Collection::new(collection(&db).await)];
+        Self { folder, store, sides }
+    }
+
+    fn db(&self) -> &Database {
+        &self.sides[0].db
     }
 
     async fn play(&mut self, step: &Step) {
         match step {
-            Step::Write(plan) => self.write(plan).await,
-            Step::Purge(number) => self.purge(*number).await,
-            Step::Reassign(plan) => self.reassign(plan).await,
-            Step::Forget(number) => self.forget(*number).await,
+            Step::In(side, inside) => self.sides[*side].play(inside).await,
             Step::PutUser(granted, with_role) => {
                 let roles = with_role.then(role).into_iter().collect();
                 self.put(Principal::User(user()), granted, roles).await;
             }
-            Step::DeleteUser => drop(self.db.delete_principal(Principal::User(user()), None).await.unwrap()),
+            Step::DeleteUser => drop(self.db().delete_principal(Principal::User(user()), None).await.unwrap()),
             Step::PutRole(granted) => self.put(Principal::Role(role()), granted, Vec::new()).await,
-            Step::DeleteRole => drop(self.db.delete_principal(Principal::Role(role()), None).await.unwrap()),
-            Step::Follow(rows, page) => self.follow(*rows, *page).await,
+            Step::DeleteRole => drop(self.db().delete_principal(Principal::Role(role()), None).await.unwrap()),
             Step::Crash => self.crash().await,
         }
-        let visible = self.visible().await;
-        self.seen.extend(visible.into_keys());
+        for side in &mut self.sides {
+            let visible = side.visible().await;
+            side.seen.extend(visible.into_keys());
+        }
     }
 
-    async fn put(&self, principal: Principal, granted: &BTreeSet<u8>, roles: Vec<PrincipalName>) {
-        let write = PrincipalWrite { channels: channels(granted), roles, ..PrincipalWrite::default() };
-        self.db.put_principal(principal, write).await.unwrap();
+    async fn put(&self, principal: Principal, [here, there]: &InBoth, roles: Vec<PrincipalName>) {
+        let collections = [(self.sides[1].db.collection_name().clone(), channels(there))].into();
+        let write = PrincipalWrite { channels: channels(here), collections, roles, ..PrincipalWrite::default() };
+        self.db().put_principal(principal, write).await.unwrap();
+    }
+
+    async fn crash(&mut self) {
+        self.folder.crash();
+        self.store.close().await.unwrap();
+        self.store = self.folder.open().await;
+        let db = self.store.database(&name("db")).await.unwrap();
+        self.sides[1].db = db.collection(self.sides[1].db.collection_name()).unwrap();
+        self.sides[0].db = db;
+    }
+}
+
+impl Collection {
+    fn new(db: Database) -> Self {
+        let (written, position) = (0, Position::START);
+        Self { db, written, position, holds: BTreeMap::new(), seen: BTreeSet::new() }
+    }
+
+    async fn play(&mut self, step: &Inside) {
+        match step {
+            Inside::Write(plan) => self.write(plan).await,
+            Inside::Purge(number) => self.purge(*number).await,
+            Inside::Reassign(plan) => self.reassign(plan).await,
+            Inside::Forget(number) => self.forget(*number).await,
+            Inside::Follow(rows, page) => self.follow(*rows, *page).await,
+        }
     }
 
     async fn write(&mut self, plan: &WritePlan) {
@@ -209,13 +268,6 @@ impl Play {
         self.db.purge(vec![(id, leaves)]).await.unwrap();
     }
 
-    async fn crash(&mut self) {
-        self.folder.crash();
-        self.store.close().await.unwrap();
-        self.store = self.folder.open().await;
-        self.db = self.store.database(&name("db")).await.unwrap();
-    }
-
     /// What the user may see, by what the winners of all documents say.
     async fn visible(&self) -> BTreeMap<DocId, Rev> {
         let reader = self.db.reader().unwrap();
@@ -283,9 +335,11 @@ async fn play(steps: &[Step]) {
     for step in steps {
         play.play(step).await;
     }
-    play.follow(usize::MAX, 2).await;
-    assert_eq!(play.holds, play.visible().await);
-    check(&play.db).await;
+    for side in &mut play.sides {
+        side.follow(usize::MAX, 2).await;
+        assert_eq!(side.holds, side.visible().await, "{}", side.db.collection_name());
+    }
+    check(play.db()).await;
     play.store.close().await.unwrap();
 }
 
@@ -305,15 +359,15 @@ fn edits_judged_by_other_rules_are_outdated() {
         let write = |judged_by: Option<u64>| {
             let assignment = judged_by.map(|judged_by| Assignment { judged_by, ..Assignment::default() });
             let edit = Edit { assignment, ..edit("d", None, "") };
-            async { play.db.edit(vec![edit]).await.unwrap().pop().unwrap() }
+            async { play.db().edit(vec![edit]).await.unwrap().pop().unwrap() }
         };
-        let before = play.db.rules_version();
-        play.db.put_setting("sync", b"x").await.unwrap();
-        assert!(play.db.rules_version() > before);
+        let before = play.db().rules_version();
+        play.db().put_setting("sync", b"x").await.unwrap();
+        assert!(play.db().rules_version() > before);
         assert!(matches!(write(None).await, Err(Error::Outdated)));
         assert!(matches!(write(Some(before)).await, Err(Error::Outdated)));
-        assert!(write(Some(play.db.rules_version())).await.is_ok());
-        assert_eq!(play.db.update_seq(), Seq::new(1));
+        assert!(write(Some(play.db().rules_version())).await.is_ok());
+        assert_eq!(play.db().update_seq(), Seq::new(1));
     });
 }
 
@@ -322,15 +376,15 @@ fn edits_judged_by_other_rules_are_outdated() {
 fn who_is_granted_something_has_a_stale_standing() {
     runtime().block_on(async {
         let play = Play::new().await;
-        let standing = async || play.db.reader().unwrap().standing(&user()).await.unwrap();
-        play.put(Principal::User(user()), &[0].into(), vec![role()]).await;
+        let standing = async || play.db().reader().unwrap().standing(&user()).await.unwrap();
+        play.put(Principal::User(user()), &one(0), vec![role()]).await;
         let first = standing().await;
-        play.put(Principal::User("bob".parse().unwrap()), &[0].into(), Vec::new()).await;
-        assert!(play.db.is_current(&first));
-        play.put(Principal::Role(role()), &[1].into(), Vec::new()).await;
-        assert!(!play.db.is_current(&first));
+        play.put(Principal::User("bob".parse().unwrap()), &one(0), Vec::new()).await;
+        assert!(play.db().is_current(&first));
+        play.put(Principal::Role(role()), &one(1), Vec::new()).await;
+        assert!(!play.db().is_current(&first));
         let second = standing().await;
-        assert!(play.db.is_current(&second) && second.roles.contains_key(&role()));
+        assert!(play.db().is_current(&second) && second.roles.contains_key(&role()));
         assert!(!first.access.sees(&channels(&[1].into())) && second.access.sees(&channels(&[1].into())));
     });
 }
@@ -341,39 +395,39 @@ fn who_is_granted_something_has_a_stale_standing() {
 fn what_is_decided_anew_is_of_the_document_as_it_was_read() {
     runtime().block_on(async {
         let play = Play::new().await;
-        let judged_by = play.db.rules_version();
+        let judged_by = play.db().rules_version();
         let assignment = Assignment { judged_by, ..Assignment::default() };
         let first = Edit { assignment: Some(assignment.clone()), ..edit("d", None, "") };
-        let rev = play.db.edit(vec![first]).await.unwrap().pop().unwrap().unwrap().rev;
+        let rev = play.db().edit(vec![first]).await.unwrap().pop().unwrap().unwrap().rev;
         let reassign = async |read_at: u64, assignment: Assignment| {
             let revisions = vec![(Seq::new(1), assignment)];
             let anew = Reassignment { id: doc("d"), read_at: Seq::new(read_at), revisions };
-            play.db.reassign(vec![anew]).await.unwrap().pop().unwrap()
+            play.db().reassign(vec![anew]).await.unwrap().pop().unwrap()
         };
         let channel = Assignment { channels: channels(&[0].into()), expires_s: Some(7), ..assignment.clone() };
         assert!(matches!(reassign(0, channel.clone()).await, Ok(Reassigned::Outrun)));
         let outdated = Assignment { judged_by: judged_by + 1, ..channel.clone() };
         assert!(matches!(reassign(1, outdated).await, Err(Error::Outdated)));
-        let expired = async || play.db.reader().unwrap().expired(9, 5).await.unwrap();
-        assert_eq!((expired().await, play.db.update_seq()), (vec![], Seq::new(1)));
+        let expired = async || play.db().reader().unwrap().expired(9, 5).await.unwrap();
+        assert_eq!((expired().await, play.db().update_seq()), (vec![], Seq::new(1)));
         assert!(matches!(reassign(1, channel.clone()).await, Ok(Reassigned::Changed)));
-        assert_eq!((expired().await, play.db.update_seq()), (vec![(7, doc("d"))], Seq::new(2)));
+        assert_eq!((expired().await, play.db().update_seq()), (vec![(7, doc("d"))], Seq::new(2)));
         let later = Assignment { expires_s: Some(8), ..channel };
         assert!(matches!(reassign(2, later).await, Ok(Reassigned::Unchanged)));
-        assert_eq!((expired().await, play.db.update_seq()), (vec![(8, doc("d"))], Seq::new(2)));
+        assert_eq!((expired().await, play.db().update_seq()), (vec![(8, doc("d"))], Seq::new(2)));
         assert_eq!(play.store.expiries().await.unwrap(), vec![(name("db"), 8)]);
         let gone = Edit { deleted: true, assignment: Some(assignment), ..edit("d", Some(rev), "") };
-        play.db.edit(vec![gone]).await.unwrap().pop().unwrap().unwrap();
+        play.db().edit(vec![gone]).await.unwrap().pop().unwrap().unwrap();
         assert_eq!(
-            (expired().await, play.db.forget_tombstones(vec![(doc("d"), Seq::new(2))]).await.unwrap()),
+            (expired().await, play.db().forget_tombstones(vec![(doc("d"), Seq::new(2))]).await.unwrap()),
             (vec![], 0)
         );
         let census_before = crate::fixture::census(play.store.storage()).await;
         assert!(census_before.contains_key(&'k') && census_before.contains_key(&'x'));
-        assert_eq!(play.db.forget_tombstones(vec![(doc("d"), Seq::new(3))]).await.unwrap(), 1);
+        assert_eq!(play.db().forget_tombstones(vec![(doc("d"), Seq::new(3))]).await.unwrap(), 1);
         let left: String = crate::fixture::census(play.store.storage()).await.into_keys().collect();
-        assert_eq!(left, "mp", "besides counters and settings, nothing is left");
-        check(&play.db).await;
+        assert_eq!(left, "mnp", "besides counters, names of collections and settings, nothing is left");
+        check(play.db()).await;
     });
 }
 
@@ -382,23 +436,19 @@ fn what_is_decided_anew_is_of_the_document_as_it_was_read() {
 fn a_purged_document_that_is_there_again_was_there_before() {
     let write = || {
         let (channels, grants, role_grants) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Step::Write(WritePlan {
-            document: 0,
-            beside: false,
-            deleted: false,
-            channels,
-            grants,
-            role_grants,
-            role: false,
-        })
+        let plan = WritePlan { document: 0, beside: false, deleted: false, channels, grants, role_grants, role: false };
+        Inside::Write(plan)
     };
-    let steps = [
-        Step::PutUser([4].into(), false),
-        write(),
-        Step::Follow(1, 1),
-        Step::Purge(0),
-        Step::PutUser([].into(), false),
-        write(),
-    ];
-    runtime().block_on(play(&steps));
+    for side in 0..SIDES {
+        let inside = |inside| Step::In(side, inside);
+        let steps = [
+            Step::PutUser([[4].into(), [4].into()], false),
+            inside(write()),
+            inside(Inside::Follow(1, 1)),
+            inside(Inside::Purge(0)),
+            Step::PutUser([BTreeSet::new(), BTreeSet::new()], false),
+            inside(write()),
+        ];
+        runtime().block_on(play(&steps));
+    }
 }

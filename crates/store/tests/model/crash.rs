@@ -1,6 +1,6 @@
-//! A crash at any moment: what was acknowledged is there, and everything agrees.
+//! A crash at any moment, with two collections: what was acknowledged is there, and everything agrees.
 
-use crate::fixture::{Folder, attachment, census, check, doc, edit, name, runtime, stage, write};
+use crate::fixture::{Folder, attachment, census, check, collection, doc, edit, name, runtime, stage, write};
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering},
@@ -40,18 +40,24 @@ async fn churn(db: Database, writer: usize, acknowledged: Arc<Mutex<Acknowledged
     }
 }
 
+/// In which of the two collections its writer writes.
+fn side_of(id: &DocId) -> usize {
+    id.as_str().split('-').next().unwrap().parse::<usize>().unwrap() % 2
+}
+
 async fn check_copy(folder: &Folder, written: &[(DocId, Rev, Seq)], purged: &[DocId]) {
     let store = folder.open().await;
     let db = store.database(&name("db")).await.unwrap();
     check(&db).await;
     assert_eq!(census(store.storage()).await.get(&'u'), None, "uploads that were cut short are cleared");
-    let reader = db.reader().unwrap();
+    let sides = [db.reader().unwrap(), db.collection(&"s.c".parse().unwrap()).unwrap().reader().unwrap()];
+    let reader = |id: &DocId| &sides[side_of(id)];
     for (id, rev, seq) in written {
-        let winner = reader.winner(id).await.unwrap().unwrap();
+        let winner = reader(id).winner(id).await.unwrap().unwrap();
         assert_eq!((&winner.rev, winner.seq), (rev, *seq), "{id}");
     }
     for id in purged {
-        assert_eq!(reader.winner(id).await.unwrap(), None, "{id}");
+        assert_eq!(reader(id).winner(id).await.unwrap(), None, "{id}");
     }
     // Sequences go on where they were.
     let last = db.update_seq();
@@ -68,10 +74,16 @@ fn a_copy_at_any_moment_holds_what_was_acknowledged_and_agrees() {
             let store = folder.open().await;
             let db = store.create(&name("db"), 0).await.unwrap();
             db.set_revs_limit(2).await.unwrap();
+            let named = collection(&db).await;
             let (acknowledged, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
             let mut writers = tokio::task::JoinSet::new();
             for writer in 0..4 {
-                writers.spawn(churn(db.clone(), writer, Arc::clone(&acknowledged), Arc::clone(&stop)));
+                writers.spawn(churn(
+                    [&db, &named][writer % 2].clone(),
+                    writer,
+                    Arc::clone(&acknowledged),
+                    Arc::clone(&stop),
+                ));
             }
             while db.update_seq() < Seq::new(30 + 25 * round) {
                 tokio::task::yield_now().await;

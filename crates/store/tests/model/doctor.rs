@@ -3,6 +3,7 @@
 
 use crate::{
     fixture::{Folder, attachment, check, edit, name, stage, write},
+    play::Home,
     tickets::ticket,
 };
 use tidegate_kv::{Direction, KeyRange, Kv};
@@ -11,10 +12,13 @@ use tidegate_store::{
 };
 use tidegate_types::{Channel, Principal, Rev};
 
-/// The rows of one kind in the only database. Source: `keys.rs`.
+/// The rows of one kind in the only database: of its only named collection, then of the default one. Source: `keys.rs`.
 async fn rows(kv: &Kv, kind: char) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let prefix = [b"D\0\0\0\x01".as_slice(), kind.to_string().as_bytes()].concat();
-    let rows = kv.snapshot().unwrap().scan(KeyRange::prefix(prefix), Direction::Forward, usize::MAX).await.unwrap();
+    let mut rows = Vec::new();
+    for start in [b"D\0\0\0\x01o\0\0\0\x01".as_slice(), b"D\0\0\0\x01"] {
+        let prefix = KeyRange::prefix([start, kind.to_string().as_bytes()].concat());
+        rows.extend(kv.snapshot().unwrap().scan(prefix, Direction::Forward, usize::MAX).await.unwrap());
+    }
     rows.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 
@@ -30,25 +34,37 @@ enum Break {
     Garble,
 }
 
-/// Breaks a sound database, and says what is found, and what is left when it has been repaired.
+/// Breaks a sound database, and says what is found, and what is left when it has been repaired; in either collection.
 async fn check_finds(kind: char, how: Break, expected: &[&str], left: &[&str]) {
+    for home in [Home::Default, Home::Named] {
+        check_finds_in(home, kind, &how, (expected, left)).await;
+    }
+}
+
+async fn check_finds_in(home: Home, kind: char, how: &Break, found: (&[&str], &[&str])) {
     let folder = Folder::new();
     let store = folder.open().await;
-    let db = store.create(&name("db"), 0).await.unwrap();
+    let db = home.of(&store.create(&name("db"), 0).await.unwrap()).await;
     let staged = stage(&db, &vec![7; 300_000].into()).await;
     let edit = Edit { attachments: vec![attachment("a", staged)], ..edit("doc", None, "\"v\":1") };
     write(&db, edit).await.unwrap();
     db.purge(vec![("none".parse().unwrap(), Vec::new())]).await.unwrap();
     db.put_ticket(ticket(1, "ada", 50)).await.unwrap();
-    check_broken((&store, &db), (kind, 0), how, expected, left).await;
+    check_broken((&store, &db), (kind, 0), how, found).await;
 }
 
 /// As [`check_finds`], in a database with channels; `index` is which of the rows, in the order of their keys.
 async fn check_finds_of_access(kind: char, index: usize, how: Break, expected: &[&str], left: &[&str]) {
+    for home in [Home::Default, Home::Named] {
+        check_finds_of_access_in(home, (kind, index), &how, (expected, left)).await;
+    }
+}
+
+async fn check_finds_of_access_in(home: Home, row: (char, usize), how: &Break, found: (&[&str], &[&str])) {
     let folder = Folder::new();
     let store = folder.open().await;
     let settings = Documents::InChannels.setting().into_iter().collect();
-    let db = store.create_with(&name("db"), 0, settings).await.unwrap();
+    let db = home.of(&store.create_with(&name("db"), 0, settings).await.unwrap()).await;
     // In `a`, and not in `b` any more.
     let first = assign(&db, "doc", None, ("a b", 500)).await;
     assign(&db, "doc", Some(first), ("a", 600)).await;
@@ -57,7 +73,7 @@ async fn check_finds_of_access(kind: char, index: usize, how: Break, expected: &
     db.purge(vec![("old".parse().unwrap(), vec![purged])]).await.unwrap();
     put_principal(&db, "role:r", "b", "").await;
     put_principal(&db, "ada", "a", "r").await;
-    check_broken((&store, &db), (kind, index), how, expected, left).await;
+    check_broken((&store, &db), row, how, found).await;
 }
 
 fn channels(text: &str) -> Vec<Channel> {
@@ -77,16 +93,20 @@ async fn assign(db: &Database, id: &str, parent: Option<Rev>, (places, expires_s
 
 async fn put_principal(db: &Database, principal: &str, granted: &str, role: &str) {
     let roles = role.split_whitespace().map(|role| role.parse().unwrap()).collect();
-    let write = PrincipalWrite { channels: channels(granted), roles, ..PrincipalWrite::default() };
+    let mut write = PrincipalWrite { roles, ..PrincipalWrite::default() };
+    if db.collection_name().is_default() {
+        write.channels = channels(granted);
+    } else {
+        write.collections.insert(db.collection_name().clone(), channels(granted));
+    }
     db.put_principal(principal.parse::<Principal>().unwrap(), write).await.unwrap();
 }
 
 async fn check_broken(
     (store, db): (&Store, &Database),
     (kind, index): (char, usize),
-    how: Break,
-    expected: &[&str],
-    left: &[&str],
+    how: &Break,
+    (expected, left): (&[&str], &[&str]),
 ) {
     check(db).await;
     let kv = store.storage();
@@ -96,7 +116,7 @@ async fn check_broken(
     match how {
         Break::Delete => transaction.delete(key),
         Break::Alter(byte) => {
-            *value.last_mut().unwrap() = byte;
+            *value.last_mut().unwrap() = *byte;
             transaction.put(key, value);
         }
         Break::Duplicate => {
@@ -145,6 +165,8 @@ fn kind_of(inconsistency: &Inconsistency) -> &'static str {
         Inconsistency::GrantingDocuments { .. } => "granting documents",
         Inconsistency::ExplicitGrant(_) => "explicit grant",
         Inconsistency::GrantPeriods(_) => "grant periods",
+        Inconsistency::InCollection(_, within) => kind_of(within),
+        Inconsistency::StrayCollection(_) => "stray collection",
         Inconsistency::Counter { counter, .. } => match counter {
             Counter::Documents => "documents",
             Counter::DeletedDocuments => "deleted documents",
@@ -195,6 +217,12 @@ async fn tickets_and_their_rows_must_agree() {
     check_finds('t', Break::Delete, &["ticket row"], &[]).await;
     check_finds('t', Break::Garble, &["unreadable", "ticket row"], &["unreadable", "ticket row"]).await;
     check_finds('t', Break::Duplicate, &["ticket row"], &[]).await;
+}
+
+#[tokio::test]
+async fn a_collection_must_have_its_name() {
+    let stray = ["stray collection"].as_slice();
+    check_finds_in(Home::Named, 'n', &Break::Delete, (stray, stray)).await;
 }
 
 #[tokio::test]

@@ -86,6 +86,11 @@ pub(crate) fn name(text: &str) -> DbName {
     text.parse().unwrap()
 }
 
+/// The collection `s.c` of a database.
+pub(crate) async fn collection(db: &Database) -> Database {
+    db.make_collection(&"s.c".parse().unwrap()).await.unwrap()
+}
+
 pub(crate) fn doc(text: &str) -> DocId {
     text.parse().unwrap()
 }
@@ -154,12 +159,13 @@ pub(crate) async fn read(db: &Database, digest: &AttachmentDigest) -> Vec<u8> {
     content
 }
 
-/// How many keys of each kind lie in the storage, all databases together. Source: `keys.rs`.
+/// How many keys of each kind lie in the storage, all databases and collections together. Source: `keys.rs`.
 pub(crate) async fn census(kv: &Kv) -> BTreeMap<char, usize> {
     let mut census = BTreeMap::new();
     let rows = kv.snapshot().unwrap().scan(KeyRange::prefix("D"), Direction::Forward, usize::MAX).await.unwrap();
     for (key, _) in rows {
-        *census.entry(char::from(key[5])).or_default() += 1;
+        let tag = if key[5] == b'o' { key[10] } else { key[5] };
+        *census.entry(char::from(tag)).or_default() += 1;
     }
     census
 }

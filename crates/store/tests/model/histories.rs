@@ -3,15 +3,15 @@
 use crate::{
     compare::compare_contents,
     fixture::{Folder, name, replicated, runtime, write},
-    play::Play,
+    play::{Home, Play},
     step::{Step, step},
 };
 use proptest::{collection::vec, prelude::*};
 use tidegate_store::Error;
 use tidegate_types::Seq;
 
-async fn play(steps: &[Step]) {
-    let mut play = Play::new().await;
+async fn play(steps: &[Step], home: Home) {
+    let mut play = Play::new(home).await;
     for (number, step) in steps.iter().enumerate() {
         play.play(step).await;
         if number % 16 == 0 {
@@ -48,6 +48,11 @@ proptest! {
 
     #[test]
     fn a_database_does_what_its_model_does(steps in vec(step(), 1..120)) {
-        runtime().block_on(play(&steps));
+        runtime().block_on(play(&steps, Home::Default));
+    }
+
+    #[test]
+    fn so_does_a_collection(steps in vec(step(), 1..120)) {
+        runtime().block_on(play(&steps, Home::Named));
     }
 }

@@ -6,6 +6,7 @@ mod attachments;
 mod backup;
 mod catalog;
 mod channels;
+mod collections;
 mod compare;
 mod crash;
 mod database;

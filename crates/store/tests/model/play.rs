@@ -19,6 +19,7 @@ pub(crate) struct Play {
     folder: Folder,
     store: Store,
     pub(crate) db: Database,
+    pub(crate) home: Home,
     pub(crate) model: Model,
     feed: Feed,
     /// Changes the feed has given so far.
@@ -32,16 +33,33 @@ pub(crate) struct Play {
     made_up: u64,
 }
 
+/// In which collection it is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    Default,
+    Named,
+}
+
+impl Home {
+    pub(crate) async fn of(self, db: &Database) -> Database {
+        match self {
+            Self::Default => db.clone(),
+            Self::Named => fixture::collection(db).await,
+        }
+    }
+}
+
 impl Play {
-    pub(crate) async fn new() -> Self {
+    pub(crate) async fn new(home: Home) -> Self {
         let folder = Folder::new();
         let store = folder.open().await;
-        let db = store.create(&fixture::name("db"), 7).await.unwrap();
+        let db = home.of(&store.create(&fixture::name("db"), 7).await.unwrap()).await;
         let feed = db.follow(Seq::ZERO);
         Self {
             folder,
             store,
             db,
+            home,
             model: Model::new(),
             feed,
             followed: 0,
@@ -174,7 +192,7 @@ impl Play {
         }
         self.store.close().await.unwrap();
         self.store = self.folder.open().await;
-        self.db = self.store.database(&fixture::name("db")).await.unwrap();
+        self.db = self.home.of(&self.store.database(&fixture::name("db")).await.unwrap()).await;
         self.feed = self.db.follow(self.feed.since());
         self.abandoned.clear();
     }

@@ -13,6 +13,10 @@ pub(crate) const CONFLICT: &str = "2-00000000000000000000000000000c0f";
 pub(crate) const DESIGN: &str = r#"{"note":"k7q2","views":{"v":{"map":"function(doc){emit(doc._id)}"}},
     "filters":{"all":"function(){return true}","throws":"function(){throw('k7q2')}"}}"#;
 
+/// Two collections whose documents say in which channels they are.
+pub(crate) const SHOP: &str = r#"{"scopes":{"s":{"collections":{"c":{"sync":"function(doc){channel(doc.channels)}"},
+    "d":{"sync":"function(doc){channel(doc.channels)}"}}}}}"#;
+
 /// A document that some may see, or one that isn't there.
 pub(crate) struct Target {
     pub(crate) words: [(&'static str, String); 5],
@@ -43,6 +47,8 @@ impl Target {
 
 pub(crate) struct Scene {
     pub(crate) site: Site,
+    /// What `db` stands for in what is asked.
+    pub(crate) keyspace: &'static str,
     pub(crate) document: Target,
     pub(crate) deleted: Target,
     /// Nothing of this is told to those who haven't the channel.
@@ -87,7 +93,42 @@ impl Scene {
         secrets.extend([content.trim_end_matches('=').to_owned(), digest.split_once('-').unwrap().1.to_owned()]);
         let document = Target::new("doc-k7q2", &rev, &old, &digest);
         let deleted = Target::new("del-k7q2", &tomb, &gone, &digest);
-        Self { site, document, deleted, secrets }
+        Self { site, keyspace: "db", document, deleted, secrets }
+    }
+
+    /// Documents of channel `x` of the collection `s.c`, which bob has; ada has `x`, and everything, in `s.d`.
+    pub(crate) fn in_collections() -> Self {
+        let site = Site::start();
+        site.administer("PUT /shop/", SHOP);
+        let user = |name: &str, here: &str, there: &str| {
+            let body = format!(
+                r#"{{"password":"{name}","admin_channels":["x","*"],
+                    "collection_access":{{"s":{{"c":{{"admin_channels":{here}}},"d":{{"admin_channels":{there}}}}}}}}}"#
+            );
+            site.administer(&format!("PUT /shop/_user/{name}"), &body);
+        };
+        user("ada", r#"["y"]"#, r#"["x","*"]"#);
+        user("bob", r#"["x"]"#, "[]");
+        let put = |id: &str, json: &str| {
+            site.administer(&format!("PUT /shop.s.c/{id}"), json)["rev"].as_str().unwrap().to_owned()
+        };
+        let content = BASE64_STANDARD.encode("c0ntent-k7q2");
+        let attached = format!(r#"{{"{ATTACHMENT}":{{"content_type":"text/plain","data":"{content}"}}}}"#);
+        let old = put("doc-k7q2", &format!(r#"{{"channels":["x"],"n":"0ld-k7q2","_attachments":{attached}}}"#));
+        let stub = format!(r#"{{"{ATTACHMENT}":{{"stub":true,"revpos":1}}}}"#);
+        let body = format!(r#"{{"_rev":"{old}","channels":["x"],"n":"b0dy-k7q2","_attachments":{stub}}}"#);
+        let rev = put("doc-k7q2", &body);
+        let shown = site.administer("GET /shop.s.c/doc-k7q2", "");
+        let digest = shown["_attachments"][ATTACHMENT]["digest"].as_str().unwrap().to_owned();
+        let gone = put("del-k7q2", r#"{"channels":["x"]}"#);
+        let line = format!("DELETE /shop.s.c/del-k7q2?rev={gone}");
+        let tomb = site.administer(&line, "")["rev"].as_str().unwrap().to_owned();
+        let secrets = [MARK, digest_of(&rev), digest_of(&old), digest_of(&gone), digest_of(&tomb)];
+        let mut secrets: BTreeSet<String> = secrets.into_iter().map(str::to_owned).collect();
+        secrets.extend([content.trim_end_matches('=').to_owned(), digest.split_once('-').unwrap().1.to_owned()]);
+        let document = Target::new("doc-k7q2", &rev, &old, &digest);
+        let deleted = Target::new("del-k7q2", &tomb, &gone, &digest);
+        Self { site, keyspace: "shop.s.c", document, deleted, secrets }
     }
 
     pub(crate) fn ask(
@@ -97,7 +138,8 @@ impl Scene {
         (method, target): (&str, &Target),
     ) -> Response {
         let (_, path) = row.line.split_once(' ').unwrap();
-        let line = format!("{method} {}", encoded(&target.fill(path)));
+        let path = path.replacen("/db/", &format!("/{}/", self.keyspace), 1);
+        let line = format!("{method} {}", encoded(&target.fill(&path)));
         let value = row.header.map(|(name, value)| (name, target.fill(value)));
         let headers: Vec<(&str, &str)> = value.iter().map(|(name, value)| (*name, value.as_str())).collect();
         self.site.ask_with(door, who, &line, (&headers, &target.fill(row.body)))
