@@ -153,32 +153,4 @@ impl Database {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_keyspace_means_a_collection() {
-        let names = |texts: &[&str]| Collections::Named(texts.iter().map(|text| text.parse().unwrap()).collect());
-        let check = |collections: &Collections, scope, name, expected: Option<&str>| {
-            let found = collections.named(scope, name).ok().filter(|name| collections.has(name));
-            assert_eq!(found.as_ref().map(CollectionName::as_str), expected, "{scope:?} {name:?}");
-        };
-        let default = Some("_default._default");
-        for collections in [Collections::Default, names(&["_default._default", "_default.c"])] {
-            check(&collections, None, None, default);
-            check(&collections, None, Some("_default"), default);
-            check(&collections, Some("_default"), Some("_default"), default);
-            check(&collections, Some("s"), Some("_default"), None);
-            check(&collections, Some("s"), Some("c"), None);
-        }
-        check(&Collections::Default, None, Some("c"), None);
-        let scoped = names(&["s.c", "s.d"]);
-        check(&scoped, None, None, None);
-        check(&scoped, Some("_default"), Some("_default"), None);
-        check(&scoped, None, Some("c"), Some("s.c"));
-        check(&scoped, Some("s"), Some("d"), Some("s.d"));
-        check(&scoped, Some("s"), Some("e"), None);
-        check(&scoped, Some("_default"), Some("c"), None);
-        check(&scoped, Some("s"), Some("d.e"), None);
-    }
-}
+mod tests;

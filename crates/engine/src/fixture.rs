@@ -1,8 +1,8 @@
 //! For tests: an engine over a store of its own, with a database in channels, and a client that follows it.
 
 use crate::{
-    Caller, Database, Engine, Error, Identity, Interest, JobState, News, Options, Party, Placement, Position, Sections,
-    Write, WriteMode, Written,
+    Caller, CollectionPlan, Database, Engine, Error, Identity, Interest, JobState, News, Options, Party, Placement,
+    Position, Sections, SyncPlan, Write, WriteMode, Written,
 };
 use bytes::Bytes;
 use std::{
@@ -88,12 +88,22 @@ impl Site {
     /// The same site after a stop and a start.
     pub(crate) async fn restarted(self) -> Self {
         let Self { engine, db, clock, folder } = self;
+        let name = db.collection_name().clone();
         drop(db);
         engine.close().await.unwrap();
         drop(engine);
         let engine = open(&folder, clock).await;
         let db = engine.database(&Engine::own_caller(), &db_name()).await.unwrap();
+        let db = db.collection(&name).await.unwrap();
         Self { engine, db, clock, folder }
+    }
+
+    /// The same site, with the collections `s.c` and `s.d`, and what follows in the first of them.
+    pub(crate) async fn in_collection(self, sync: &str) -> Self {
+        let plan = |name: &str| CollectionPlan { name: name.parse().unwrap(), sync: SyncPlan::Source(sync.to_owned()) };
+        let plans = [plan("s.c"), plan("s.d")];
+        let db = self.db.use_collections(&plans).await.unwrap().collection(&plans[0].name).await.unwrap();
+        Self { db, ..self }
     }
 
     pub(crate) async fn put_user(&self, user: &str, body: &str) {
@@ -111,7 +121,8 @@ impl Site {
     /// The database as one of its users has it.
     pub(crate) async fn seen_by(&self, user: &str) -> Database {
         let caller = Caller::user(UserCtx::nobody().clone(), self.db.uuid(), name(user));
-        self.engine.database(&caller, &db_name()).await.unwrap()
+        let db = self.engine.database(&caller, &db_name()).await.unwrap();
+        db.collection(self.db.collection_name()).await.unwrap()
     }
 
     /// Writes an edit on the winner, by an administrator.

@@ -32,7 +32,7 @@ pub(crate) async fn run(engine: Weak<Inner>, stop: CancellationToken) {
     loop {
         let Some(inner) = engine.upgrade() else { return };
         let engine_now = Engine { inner };
-        for db in engine_now.inner.store.opened().iter().flat_map(tidegate_store::Database::collections) {
+        for db in engine_now.inner.store.opened() {
             match engine_now.tend_tombstones(&db).await {
                 Ok(()) | Err(Error::NoDatabase(_)) => {}
                 Err(error) => {
@@ -92,8 +92,15 @@ impl Database {
 }
 
 impl Engine {
-    /// Marks, and forgets what is to be forgotten of its own accord.
+    /// Marks, and forgets what is to be forgotten of its own accord, in every collection of a database.
     async fn tend_tombstones(&self, db: &tidegate_store::Database) -> Result<(), Error> {
+        for collection in db.collections() {
+            self.tend_collection(&collection).await?;
+        }
+        Ok(())
+    }
+
+    async fn tend_collection(&self, db: &tidegate_store::Database) -> Result<(), Error> {
         let lifetime_s = self.inner.rules(db).await?.tombstone_lifetime_s;
         if lifetime_s.is_none() && !db.has_channels() {
             return Ok(());

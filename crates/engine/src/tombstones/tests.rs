@@ -1,8 +1,8 @@
 //! Tombstones go when they are old enough, and nothing else does.
 
 use crate::{
-    Error,
-    fixture::{Client, Site, run},
+    Error, Write,
+    fixture::{Client, Site, edit, run},
 };
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -95,5 +95,21 @@ fn who_follows_is_told_that_a_document_is_purged() {
             (adas.catch_up(&ada).await, bobs.catch_up(&bob).await),
             (vec!["d".to_owned()], vec!["d".to_owned()])
         );
+    });
+}
+
+#[test]
+fn old_tombstones_of_every_collection_are_forgotten() {
+    run(async {
+        let site = Site::with_clock(now).await.in_collection("function () {}").await;
+        let other = site.db.collection(&"s.d".parse().unwrap()).await.unwrap();
+        for db in [&site.db, &other] {
+            let rev = db.write_one(edit("d", None, "")).await.unwrap().rev;
+            db.write_one(Write { deleted: true, ..edit("d", Some(rev), "") }).await.unwrap();
+        }
+        for _ in 0..5 {
+            day(&site).await;
+        }
+        assert_eq!(site.db.compact_tombstones().await.unwrap(), 2);
     });
 }
