@@ -9,7 +9,9 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::{sync::Arc, time::Duration};
 use tidegate_http::{
     Body,
@@ -301,6 +303,25 @@ async fn where_it_cannot_leave_a_feed_is_pulled() {
     );
     let head = answered(&server, "HEAD /feed HTTP/1.1\r\nconnection: close\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn http2s_head_has_the_length_of_a_body_and_none_of_it() {
+    let server = Server::new();
+    let handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let (mut sender, connection) = handshake.handshake(TokioIo::new(server.connect().await)).await.unwrap();
+    drop(tokio::spawn(connection));
+    let mut ask = async |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(format!("http://localhost{path}"));
+        let answer = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+        let length = answer.headers().get("content-length").map(|length| length.to_str().unwrap().to_owned());
+        (length, answer.into_body().collect().await.unwrap().to_bytes())
+    };
+    let body = Bytes::from("HEAD http://localhost/a?b=c \n");
+    assert_eq!(ask("HEAD", "/a?b=c").await, (Some(body.len().to_string()), Bytes::new()));
+    // A feed, which nobody reads, has no length.
+    assert_eq!(ask("HEAD", "/feed").await, (None, Bytes::new()));
+    assert_eq!(ask("GET", "/").await.1, "GET http://localhost/ \n");
 }
 
 #[tokio::test]

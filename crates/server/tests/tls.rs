@@ -120,21 +120,54 @@ fn http2_is_offered_and_spoken() {
     assert_eq!(chosen(&[]).unwrap(), None);
     chosen(&[b"smtp"]).unwrap_err();
 
-    let mut stream = connect(&server, &pair, &[b"h2"]).unwrap();
-    // The preface, empty settings, and GET https://localhost/ as a head that ends its stream.
-    let mut head = vec![0x82, 0x84, 0x87, 0x41, 9];
-    head.extend_from_slice(b"localhost");
+    // `GET` and `/` by their places in the protocol's table.
+    let answer = ask_http2(connect(&server, &pair, &[b"h2"]).unwrap(), &[0x82, 0x84]);
+    assert_eq!((answer[0].0, answer[0].1[0]), (HEADERS, 0x88), ":status 200 on stream 1");
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const END_STREAM: u8 = 1;
+
+/// The frames, by kind, that answer a request without a body; of its head this is the method and the path.
+fn ask_http2(mut stream: impl Read + Write, asked: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    // The preface, empty settings, and a request of https://localhost as a head that ends its stream.
+    let head = [asked, &[0x87, 0x41, 9], b"localhost"].concat();
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
-    stream.write_all(&[0, 0, u8::try_from(head.len()).unwrap(), 1, 5, 0, 0, 0, 1]).unwrap();
+    stream.write_all(&[0, 0, u8::try_from(head.len()).unwrap(), HEADERS, 5, 0, 0, 0, 1]).unwrap();
     stream.write_all(&head).unwrap();
+    let mut frames = Vec::new();
     loop {
         let mut frame = [0; 9];
         stream.read_exact(&mut frame).unwrap();
         let mut payload = vec![0; usize::from(frame[1]) << 8 | usize::from(frame[2])];
         stream.read_exact(&mut payload).unwrap();
-        if frame[3] == 1 {
-            assert_eq!((payload[0], &frame[5..]), (0x88, &[0, 0, 0, 1][..]), ":status 200 on stream 1");
-            break;
+        if frame[5..] == [0, 0, 0, 1] && [DATA, HEADERS].contains(&frame[3]) {
+            frames.push((frame[3], payload));
+            if frame[4] & END_STREAM != 0 {
+                return frames;
+            }
+        }
+    }
+}
+
+#[test]
+fn http2s_head_brings_no_body_on_any_listener() {
+    let folder = tempfile::tempdir().unwrap();
+    let listeners = ["couch", "gateway", "admin"];
+    let server = Server::start_with(BINARY, folder.path(), &listeners, &[]).unwrap();
+    for listener in listeners {
+        let stream = || {
+            let stream = TcpStream::connect(server.address(listener).unwrap()).unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
+            stream
+        };
+        // The method `HEAD` has no place in the table; the path `/`, and one where nothing is.
+        for path in [&[0x84][..], b"\x04\x05/none"] {
+            let kinds = |method: &[u8]| -> Vec<u8> {
+                ask_http2(stream(), &[method, path].concat()).into_iter().map(|(kind, _)| kind).collect()
+            };
+            assert_eq!(kinds(b"\x02\x04HEAD"), [HEADERS], "{path:?} of {listener}");
         }
     }
 }

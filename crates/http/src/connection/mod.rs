@@ -227,8 +227,12 @@ where
     builder.max_header_list_size(u32::try_from(options.head_bytes_max).unwrap_or(u32::MAX));
     let wire = Wire::new(stream, intake, Arc::clone(&desk), options.refusal);
     let service = hyper::service::service_fn(move |request| {
+        let method = request.method().clone();
         let answered = answer(request);
-        async move { Ok::<_, Infallible>(answered.await) }
+        async move {
+            let answered = answered.await;
+            Ok::<_, Infallible>(if method == Method::HEAD { head_of(answered) } else { answered })
+        }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), service));
     let ended = tokio::select! {
@@ -239,6 +243,16 @@ where
         }
     };
     ended.map_err(ConnectionError::Http)
+}
+
+/// What answers `HEAD`: the same head, its length included, and no body. hyper does so by itself on HTTP/1.1 alone; on
+/// HTTP/2 a client takes a body for a breach of the protocol.
+fn head_of(answered: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = answered.into_parts();
+    if let (Some(length), false) = (body.size_hint().exact(), body.is_end_stream()) {
+        parts.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    Response::from_parts(parts, Body::Empty)
 }
 
 /// A connection that left hyper.
