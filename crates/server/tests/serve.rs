@@ -35,9 +35,11 @@ fn start(config: &Path) -> (Server, Client) {
 
 /// With these addresses; a client of one of the listeners.
 fn start_on(config: &Path, addresses: &[&str], listener: &str) -> (Server, Client) {
-    let mut command = Command::new(BINARY);
-    command.arg("serve").arg("--config").arg(config).args(addresses).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    start_with(Command::new(BINARY).arg("serve").arg("--config").arg(config).args(addresses), listener)
+}
+
+fn start_with(command: &mut Command, listener: &str) -> (Server, Client) {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let printed: Vec<String> = lines.take_while(|line| line != "ready").collect();
     let url = printed.iter().find_map(|line| line.strip_prefix(listener)).unwrap().trim();
@@ -111,6 +113,20 @@ fn it_does_not_start_open_or_misconfigured() {
     assert!(refused(&admin, &["--jobs", "127.0.0.1:0"]).contains("no such listener yet"));
     let open = "[admins]\nada = \"secret\"\n[gateway]\nadmin = \"0.0.0.0:0\"\nopen_admin = true\n";
     assert!(refused(&config(folder.path(), open), &[]).contains("must be on loopback"));
+}
+
+#[test]
+fn a_log_that_nobody_watches_has_no_colours() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "[admins]\nada = \"secret\"\n[log]\nlevel = \"debug\"\n");
+    let mut command = Command::new(BINARY);
+    command.arg("serve").arg("--config").arg(&config).args(ADDRESSES).stderr(Stdio::piped());
+    let (mut server, client) = start_with(&mut command, "couch");
+    assert_eq!(client.get("/").unwrap().status, 200);
+    let log = server.0.stderr.take().unwrap();
+    drop(server);
+    let log = std::io::read_to_string(log).unwrap();
+    assert!(log.contains("DEBUG") && !log.contains('\x1b'), "{log:?}");
 }
 
 #[test]
