@@ -150,14 +150,17 @@ fn either<'s>(sections: &'s Sections, of: &[&str], key: &str) -> Option<&'s str>
     of.iter().find_map(|section| sections.get(section, key))
 }
 
+/// The exception counts wherever it is made. Source: `chttpd_auth:party_mode_handler`.
 fn valid_user(sections: &Sections) -> Result<ValidUser, BadValue> {
+    if sections.flag("chttpd", "require_valid_user_except_for_up", Flag::Off)?.is_on() {
+        return Ok(ValidUser::ExceptUp);
+    }
     for section in ["chttpd", "chttpd_auth", "couch_httpd_auth"] {
         if sections.flag(section, "require_valid_user", Flag::Off)?.is_on() {
             return Ok(ValidUser::Everywhere);
         }
     }
-    let except_up = sections.flag("chttpd", "require_valid_user_except_for_up", Flag::Off)?;
-    Ok(if except_up.is_on() { ValidUser::ExceptUp } else { ValidUser::WhereNeeded })
+    Ok(ValidUser::WhereNeeded)
 }
 
 fn limits(sections: &Sections) -> Result<Limits, BadValue> {
@@ -222,6 +225,17 @@ mod tests {
         assert_eq!(live.limits.document_bytes_max, usize::MAX);
         let cors = live.cors.unwrap();
         assert_eq!((cors.origins.len(), cors.credentials), (2, Flag::On));
+    }
+
+    #[test]
+    fn up_is_excepted_where_either_says_so() {
+        let [except, everywhere] = ["require_valid_user_except_for_up", "require_valid_user"];
+        let valid_user = |entries: &[(&str, &str, &str)]| live(entries).unwrap().valid_user;
+        assert_eq!(valid_user(&[("chttpd", everywhere, "true")]), ValidUser::Everywhere);
+        for section in ["chttpd", "chttpd_auth"] {
+            let both = [(section, everywhere, "true"), ("chttpd", except, "true")];
+            assert_eq!(valid_user(&both), ValidUser::ExceptUp, "{section}");
+        }
     }
 
     #[test]
