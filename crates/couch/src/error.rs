@@ -112,7 +112,12 @@ impl From<tidegate_engine::Error> for Error {
             E::Refused(Refusal::Misconfigured(error)) => Self::bad_request(error.to_string()),
             E::Refused(refusal @ Refusal::Forbidden) => Self::forbidden(refusal.to_string()),
             E::Refused(
-                refusal @ (Refusal::BadValue(_) | Refusal::NoEffect { .. } | Refusal::NotListed | Refusal::Illegal),
+                refusal @ (Refusal::BadValue(_)
+                | Refusal::NoEffect { .. }
+                | Refusal::NotListed
+                | Refusal::Illegal
+                | Refusal::NamelessAdmin
+                | Refusal::LastAdmin),
             ) => Self::bad_request(refusal.to_string()),
             E::Script(error) => error.into(),
             E::IllegalDocId(reason) => Self::illegal_docid(reason),

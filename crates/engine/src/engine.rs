@@ -2,7 +2,7 @@
 
 use crate::{
     Caller, Database, Error, Limits, Persistence, Sections, administrator,
-    config::{Config, Live},
+    config::{ADMINS, Config, Live, check_admin},
     expiry, global_changes,
     logins::Logins,
     partition::Measurements,
@@ -205,7 +205,10 @@ impl Engine {
     ) -> Result<Option<String>, Error> {
         self.check_admin(caller)?;
         let hashed = match (section, value) {
-            ("admins", Some(password)) => Some(self.hash_admin(password).await?),
+            (ADMINS, Some(password)) => {
+                check_admin(key, password)?;
+                Some(self.hash_admin(password).await?)
+            }
             _ => None,
         };
         let value = hashed.as_deref().or(value);

@@ -1,7 +1,7 @@
 //! What the configuration says of logging in.
 
 use super::{
-    Expected, Refusal, Sections,
+    ADMINS, Expected, Refusal, Sections, known,
     sections::{Flag, bad},
 };
 use std::{
@@ -129,7 +129,8 @@ impl ProxyHeaderNames {
 
 fn admins(sections: &Sections, secret: &str) -> Result<BTreeMap<String, Arc<Admin>>, Refusal> {
     let mut admins = BTreeMap::new();
-    for (name, password) in sections.section("admins") {
+    for (name, password) in sections.section(ADMINS) {
+        known::check_admin(name, password)?;
         let salt = Salt::new(fingerprint(&[secret, name, password]));
         let admin = Admin { password: AdminPassword::parse(password)?, hashed: OnceLock::new(), salt };
         admins.insert(name.to_owned(), Arc::new(admin));

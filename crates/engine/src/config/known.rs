@@ -33,6 +33,12 @@ pub enum Refusal {
     /// The name of the section or of the key, or the value, holds characters that a line of a file can't.
     #[error("Config section and option names and values must not hold line breaks, `[` or `]`")]
     Illegal,
+    /// An administrator without a name, or whom everybody could be.
+    #[error("An administrator needs a name and a password.")]
+    NamelessAdmin,
+    /// Nobody could administer the server any more.
+    #[error("This is the last administrator: name another before deleting this one.")]
+    LastAdmin,
 }
 
 const AUTH: &[&str] = &["chttpd_auth", "couch_httpd_auth"];
@@ -189,6 +195,14 @@ const COUCHDB: &[&str] = &[
 /// A [`Refusal`].
 pub(crate) fn check_section(section: &str) -> Result<(), Refusal> {
     if FORBIDDEN.contains(&section) { Err(Refusal::Forbidden) } else { Ok(()) }
+}
+
+/// Whether somebody may administer the server by this name and this password.
+///
+/// # Errors
+/// [`Refusal::NamelessAdmin`].
+pub(crate) fn check_admin(name: &str, password: &str) -> Result<(), Refusal> {
+    if name.is_empty() || password.is_empty() { Err(Refusal::NamelessAdmin) } else { Ok(()) }
 }
 
 /// Whether this key may be set to this value.

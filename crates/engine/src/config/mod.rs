@@ -15,6 +15,7 @@ mod whitelist;
 pub(crate) use auth::Auth;
 pub use compression::Compression;
 pub use known::Refusal;
+pub(crate) use known::check_admin;
 pub use live::{CorsRules, DefaultSecurity, Live, ValidUser};
 pub use replicator::ReplicatorRules;
 pub use sections::{BadValue, Expected, Flag, Sections};
@@ -28,6 +29,9 @@ use tokio::sync::Mutex;
 
 /// The setting of the storage that holds what was changed.
 const SETTING: &str = "config";
+
+/// The section of administrators' passwords.
+pub(crate) const ADMINS: &str = "admins";
 
 /// The configuration in force.
 pub(crate) struct Config {
