@@ -46,7 +46,7 @@ pub(crate) async fn answer(cx: &Context, route: NodeRoute, body: Incoming) -> An
 }
 
 async fn config(cx: &Context, route: &NodeRoute, body: Incoming) -> Answer {
-    let sections = cx.engine.config(&cx.caller)?;
+    let sections = cx.engine.config(&cx.caller).await?;
     let shown = |section: &str| -> Map<String, Value> {
         sections.section(section).map(|(key, value)| (key.to_owned(), value.into())).collect()
     };

@@ -182,17 +182,22 @@ impl Engine {
         Ok(caller.context().check_metrics()?)
     }
 
-    /// The configuration, section by section.
+    /// The configuration, section by section; of administrators' passwords the hashes. Slow the first time, where the
+    /// operator's file holds the passwords themselves.
     ///
     /// # Errors
-    /// [`Error::Access`].
-    pub fn config(&self, caller: &Caller) -> Result<Arc<Sections>, Error> {
+    /// [`Error::Access`], or [`Error::Overloaded`] where too much is to be hashed.
+    pub async fn config(&self, caller: &Caller) -> Result<Sections, Error> {
         self.check_admin(caller)?;
-        Ok(self.inner.config.sections())
+        let mut sections = Sections::clone(&self.inner.config.sections());
+        for (name, hash) in self.admin_hashes().await? {
+            sections.set(ADMINS, &name, &hash);
+        }
+        Ok(sections)
     }
 
-    /// Sets a key of the configuration, or takes it away; what it was before. An administrator's password is kept as its
-    /// hash.
+    /// Sets a key of the configuration, or takes it away; what it was before. An administrator's password is kept, and
+    /// told, as its hash.
     ///
     /// # Errors
     /// [`Error::Access`], [`Error::Refused`], or the storage failed.
@@ -206,6 +211,7 @@ impl Engine {
         self.check_admin(caller)?;
         let hashed = match (section, value) {
             (ADMINS, Some(password)) => {
+        let hash_before = if section == ADMINS { self.admin_hashes().await?.remove(key) } else { None };
                 check_admin(key, password)?;
                 Some(self.hash_admin(password).await?)
             }
@@ -219,7 +225,7 @@ impl Engine {
         if section.ends_with("_auth") {
             self.inner.logins.forget_all();
         }
-        Ok(before)
+        Ok(hash_before.or(before))
     }
 
     /// Forgets settings that were made for the life of the process.

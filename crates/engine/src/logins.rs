@@ -1,7 +1,13 @@
 //! Who a request is from: credentials, sessions, and the users' documents they are checked against.
 
-use crate::{Caller, Engine, Error, config::Auth, engine::Party, users::Records};
+use crate::{
+    Caller, Engine, Error,
+    config::{Admin, Auth},
+    engine::Party,
+    users::Records,
+};
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,8 +16,8 @@ use std::{
     time::{Instant, SystemTime},
 };
 use tidegate_access::{
-    Account, AdminPassword, Age, Attempt, Basic, Claim, Handler, ProxyHeaders, Salt, Standing, Throttle,
-    ThrottleOptions, Transport, UserCtx, UserName, Verified, bearer_token, session_token,
+    Account, AdminPassword, Age, Attempt, Basic, Claim, Handler, ProxyHeaders, Salt, Standing, StoredPassword,
+    Throttle, ThrottleOptions, Transport, UserCtx, UserName, Verified, bearer_token, session_token,
 };
 use tidegate_store::Store;
 use tokio::sync::Semaphore;
@@ -203,6 +209,26 @@ impl Engine {
         Ok(hashed.admin_text().unwrap_or_default())
     }
 
+    /// The passwords that the operator's file holds themselves, as [`Engine::hash_admin`] makes them of others.
+    pub(crate) async fn admin_hashes(&self) -> Result<BTreeMap<String, String>, Error> {
+        let live = self.inner.config.live();
+        let mut hashes = BTreeMap::new();
+        for (name, admin) in live.auth.admins.iter().filter(|(_, admin)| admin.is_clear()) {
+            let stored = self.admin_password(&live.auth, admin).await?;
+            hashes.extend(stored.admin_text().map(|text| (name.clone(), text)));
+        }
+        Ok(hashes)
+    }
+
+    /// An administrator's password as it is compared with.
+    async fn admin_password(&self, auth: &Auth, admin: &Arc<Admin>) -> Result<StoredPassword, Error> {
+        if !admin.is_slow() {
+            return Ok(admin.stored(&auth.hashing).clone());
+        }
+        let (admin, hashing) = (Arc::clone(admin), auth.hashing.clone());
+        self.inner.logins.slowly(move || admin.stored(&hashing).clone()).await
+    }
+
     /// Who comes without credentials.
     fn nobody(&self, auth: &Auth) -> UserCtx {
         if self.is_party(auth) { UserCtx::nameless_admin() } else { UserCtx::anonymous() }
@@ -315,12 +341,7 @@ impl Engine {
         let Ok(name) = name.parse::<UserName>() else { return Ok(None) };
         let record = self.inner.user_record(&name).await;
         let Some(admin) = auth.admins.get(name.as_str()) else { return Ok(Account::find(&name, None, record?)) };
-        let stored = if admin.is_slow() {
-            let (admin, hashing) = (Arc::clone(admin), auth.hashing.clone());
-            self.inner.logins.slowly(move || admin.stored(&hashing).clone()).await?
-        } else {
-            admin.stored(&auth.hashing).clone()
-        };
+        let stored = self.admin_password(auth, admin).await?;
         // Whatever may be the matter with a document, it doesn't keep an administrator out.
         Ok(Account::find(&name, Some(&stored), record.ok().flatten()))
     }

@@ -62,9 +62,14 @@ impl Admin {
         }
     }
 
+    /// Whether the operator's file holds the password itself.
+    pub(crate) fn is_clear(&self) -> bool {
+        matches!(self.password, AdminPassword::Clear(_))
+    }
+
     /// Whether [`Admin::stored`] is slow.
     pub(crate) fn is_slow(&self) -> bool {
-        matches!(self.password, AdminPassword::Clear(_)) && self.hashed.get().is_none()
+        self.is_clear() && self.hashed.get().is_none()
     }
 }
 

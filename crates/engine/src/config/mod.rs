@@ -12,7 +12,7 @@ mod sections;
 mod uuids;
 mod whitelist;
 
-pub(crate) use auth::Auth;
+pub(crate) use auth::{Admin, Auth};
 pub use compression::Compression;
 pub use known::Refusal;
 pub(crate) use known::check_admin;

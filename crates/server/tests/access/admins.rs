@@ -35,3 +35,22 @@ fn an_administrator_has_a_name_and_a_password() {
     assert_eq!(["Basic ZXZlOg==", "Basic Og=="].map(with), [401, 401]);
     assert_eq!(site.ask(Who::Root, "GET /_all_dbs", "").status, 200);
 }
+
+#[test]
+fn passwords_of_the_file_are_shown_as_their_hashes() {
+    let site = Site::start("");
+    let hash = |text: &str| text.starts_with("\"-pbkdf2:sha256-") && text.trim_end().ends_with(",2\"");
+    let shown = site.ask(Who::Root, &format!("GET {ADMINS}/root"), "").text();
+    assert!(hash(&shown), "{shown}");
+    for path in [ADMINS, "/_node/_local/_config"] {
+        let all = site.ask(Who::Root, &format!("GET {path}"), "").text();
+        assert!(all.contains(&format!("\"root\":{}", shown.trim_end())), "{all}");
+    }
+    // The hash is as good as the password in the file.
+    assert_eq!(set(&site, "PUT", "root", &shown), (200, shown.clone()));
+    assert_eq!(site.ask(Who::Root, "GET /_all_dbs", "").status, 200);
+    let site = Site::start("");
+    assert_eq!(set(&site, "PUT", "ada", r#""ada""#).1, "\"\"\n");
+    let before = set(&site, "DELETE", "root", "").1;
+    assert!(hash(&before), "{before}");
+}
