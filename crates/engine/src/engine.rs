@@ -2,7 +2,7 @@
 
 use crate::{
     Caller, Database, Error, Limits, Persistence, Sections, administrator,
-    config::{ADMINS, Config, Live, check_admin},
+    config::{ADMINS, Config, Ground, Live, check_admin},
     expiry, global_changes,
     logins::Logins,
     partition::Measurements,
@@ -42,7 +42,6 @@ pub(crate) struct Inner {
     pub(crate) measurements: Measurements,
     /// What governs the databases in use, by their ids.
     rules: Mutex<HashMap<CollectionId, Arc<Rules>>>,
-    pub(crate) party: Party,
     pub(crate) replicator_taken: Taken,
     /// Who tells what replications are doing.
     pub(crate) replications: OnceLock<TellReplications>,
@@ -97,11 +96,8 @@ impl Engine {
     pub async fn open(kv: Kv, options: Options) -> Result<Self, Error> {
         let Options { config, party, databases_max, identity, clock } = options;
         let store = Store::open(kv).await?;
-        let mut config = config;
-        if config.get("chttpd_auth", "secret").is_none() {
-            config.set("chttpd_auth", "secret", &Logins::secret(&store).await?);
-        }
-        let config = Config::open(&store, config).await?;
+        let ground = Ground { file: config, secret: Logins::secret(&store).await? };
+        let config = Config::open(&store, ground, party).await?;
         let (logins, principals) = (Logins::new(), Principals::new());
         let (rules, scripts, replicator_taken) = (Mutex::default(), Scripts::default(), Taken::default());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new().drop_guard());
@@ -113,7 +109,6 @@ impl Engine {
             scripts,
             measurements: Measurements::default(),
             rules,
-            party,
             replicator_taken,
             replications: OnceLock::new(),
             administrator_taken: administrator::Taken::default(),
@@ -211,12 +206,12 @@ impl Engine {
         self.check_admin(caller)?;
         let hashed = match (section, value) {
             (ADMINS, Some(password)) => {
-        let hash_before = if section == ADMINS { self.admin_hashes().await?.remove(key) } else { None };
                 check_admin(key, password)?;
                 Some(self.hash_admin(password).await?)
             }
             _ => None,
         };
+        let hash_before = if section == ADMINS { self.admin_hashes().await?.remove(key) } else { None };
         let value = hashed.as_deref().or(value);
         let before = self.inner.config.change(&self.inner.store, (section, key), value, persistence).await?;
         if key == "authentication_db" {

@@ -252,7 +252,7 @@ impl Engine {
     }
 
     fn is_party(&self, auth: &Auth) -> bool {
-        self.inner.party == Party::Open && auth.admins.is_empty()
+        self.inner.config.party == Party::Open && auth.admins.is_empty()
     }
 
     async fn of_basic(&self, auth: &Auth, basic: &Basic, peer: IpAddr) -> Result<UserCtx, Error> {

@@ -91,7 +91,7 @@ fn integer(sections: &Sections, key: &str, default: u64) -> Result<u64, Refusal>
 
 impl Auth {
     pub(crate) fn of(sections: &Sections) -> Result<Self, Refusal> {
-        let secret = get(sections, "secret").unwrap_or_default();
+        let secret = Self::secret(sections).unwrap_or_default();
         let algorithms = get(sections, "hash_algorithms").map(MacAlgorithm::parse_list).transpose()?;
         let keyring = Keyring::new(vec![secret.as_bytes().to_vec()], algorithms.unwrap_or_default())?;
         let sessions = Sessions::new(keyring.clone(), Duration::from_secs(integer(sections, "timeout", 600)?));
@@ -110,6 +110,11 @@ impl Auth {
             requirements: requirements(sections),
             public_fields: PublicFields::parse(get(sections, "public_fields").unwrap_or_default()),
         })
+    }
+
+    /// What signs sessions.
+    pub(super) fn secret(sections: &Sections) -> Option<&str> {
+        get(sections, "secret")
     }
 
     /// The ways to be recognised, in the order in which they are tried.

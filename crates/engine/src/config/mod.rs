@@ -21,7 +21,7 @@ pub use replicator::ReplicatorRules;
 pub use sections::{BadValue, Expected, Flag, Sections};
 pub use uuids::UuidAlgorithm;
 
-use crate::Error;
+use crate::{Error, engine::Party};
 use sections::Changes;
 use std::sync::{Arc, PoisonError, RwLock};
 use tidegate_store::Store;
@@ -35,11 +35,20 @@ pub(crate) const ADMINS: &str = "admins";
 
 /// The configuration in force.
 pub(crate) struct Config {
-    /// What the operator's file says.
-    file: Sections,
+    ground: Ground,
+    /// Whether somebody must administer the server.
+    pub(crate) party: Party,
     state: RwLock<State>,
     /// What was changed and is kept. Held while a change is made.
     kept: Mutex<Changes>,
+}
+
+/// What stands whatever was changed.
+pub(crate) struct Ground {
+    /// What the operator's file says.
+    pub(crate) file: Sections,
+    /// What signs sessions where no secret is named.
+    pub(crate) secret: String,
 }
 
 struct State {
@@ -57,13 +66,13 @@ pub enum Persistence {
 }
 
 impl Config {
-    pub(crate) async fn open(store: &Store, file: Sections) -> Result<Self, Error> {
+    pub(crate) async fn open(store: &Store, ground: Ground, party: Party) -> Result<Self, Error> {
         let kept = match store.setting(SETTING).await? {
             Some(text) => Changes::from_json(&text).map_err(Error::Config)?,
             None => Changes::default(),
         };
-        let state = State::of(&file, &kept)?;
-        Ok(Self { file, state: RwLock::new(state), kept: Mutex::new(kept) })
+        let state = State::of(&ground, &kept)?;
+        Ok(Self { ground, party, state: RwLock::new(state), kept: Mutex::new(kept) })
     }
 
     pub(crate) fn live(&self) -> Arc<Live> {
@@ -93,6 +102,10 @@ impl Config {
             Some(value) => sections.set(section, key, value),
             None => sections.remove(section, key),
         };
+        if section == ADMINS && self.party == Party::Closed && sections.section(ADMINS).next().is_none() {
+            return Err(Refusal::LastAdmin.into());
+        }
+        self.ground.ensure_secret(&mut sections);
         let live = Live::of(&sections)?;
         if persistence == Persistence::Kept {
             let mut changed = kept.clone();
@@ -108,16 +121,35 @@ impl Config {
     /// Forgets what was set for the life of the process.
     pub(crate) async fn reload(&self) -> Result<(), Error> {
         let kept = self.kept.lock().await;
-        let state = State::of(&self.file, &kept)?;
+        let state = State::of(&self.ground, &kept)?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
         Ok(())
     }
 }
 
+impl Ground {
+    /// Administrators of the file who were deleted are there again: whoever has the file gets in.
+    fn ensure_admins(&self, sections: &mut Sections) {
+        for (name, password) in self.file.section(ADMINS) {
+            if sections.get(ADMINS, name).is_none() {
+                sections.set(ADMINS, name, password);
+            }
+        }
+    }
+
+    fn ensure_secret(&self, sections: &mut Sections) {
+        if Auth::secret(sections).is_none() {
+            sections.set("chttpd_auth", "secret", &self.secret);
+        }
+    }
+}
+
 impl State {
-    fn of(file: &Sections, kept: &Changes) -> Result<Self, Error> {
-        let mut sections = file.clone();
+    fn of(ground: &Ground, kept: &Changes) -> Result<Self, Error> {
+        let mut sections = ground.file.clone();
         kept.apply(&mut sections);
+        ground.ensure_admins(&mut sections);
+        ground.ensure_secret(&mut sections);
         let live = Live::of(&sections)?;
         Ok(Self { sections: Arc::new(sections), live: Arc::new(live) })
     }

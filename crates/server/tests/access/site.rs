@@ -92,6 +92,13 @@ impl Site {
         site
     }
 
+    /// Stops it, as a crash would, and starts it again on the same file and data.
+    pub(crate) fn restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        (self.child, self.client, self.log) = spawn(&self.folder.path().join("tidegate.toml"));
+    }
+
     fn fill(&self) {
         for who in [Who::Eve, Who::Ada, Who::Keeper] {
             self.sign_up(who.name(), "[]");

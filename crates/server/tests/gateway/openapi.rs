@@ -1,5 +1,7 @@
 //! The OpenAPI documents and their page, out of the real binary: what they tell of is there, and nothing else is.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::read::GzDecoder;
 use serde_json::Value;
