@@ -271,4 +271,15 @@ mod tests {
             assert_eq!(check(section, key, value), Err(Refusal::Illegal), "{section:?} {key:?} {value:?}");
         }
     }
+
+    #[test]
+    fn keys_that_have_an_effect_are_documented() {
+        let page = include_str!("../../../../docs/configuration.md");
+        let named = |cell: &str, name: &str| cell.contains(&format!("`{name}`"));
+        for (sections, key, _) in KNOWN {
+            let mut rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+            let is_told = rows.any(|(of, keys)| sections.iter().all(|section| named(of, section)) && named(keys, key));
+            assert!(is_told, "{}/{key} isn't in docs/configuration.md", sections[0]);
+        }
+    }
 }
