@@ -122,6 +122,7 @@ impl From<tidegate_engine::Error> for Error {
             E::Script(error) => error.into(),
             E::IllegalDocId(reason) => Self::illegal_docid(reason),
             E::InvalidDesign(reason) => Self::new(StatusCode::BAD_REQUEST, "invalid_design_doc", reason),
+            E::UnknownLanguage(language) => Self::new(StatusCode::BAD_REQUEST, "unknown_query_language", language),
             E::IllegalPartition(reason) => Self::new(StatusCode::BAD_REQUEST, "illegal_partition", reason),
             E::NotPartitioned => Self::bad_request("database is not partitioned"),
             E::NoDatabase(_) | E::NoCollection(_) => Self::not_found("Database does not exist."),

@@ -138,7 +138,10 @@ pub async fn commit_all(db: &Database, writes: Vec<Write>) -> Result<Outcomes, E
 fn is_refusal(error: &tidegate_engine::Error) -> bool {
     use tidegate_engine::Error as E;
     let is_of_edit = matches!(error, E::Conflict | E::MissingStub { .. } | E::DocumentTooLarge { .. });
-    let is_of_rules = matches!(error, E::Access(_) | E::Script(_) | E::InvalidDesign(_) | E::PartitionFull { .. });
+    let is_of_rules = matches!(
+        error,
+        E::Access(_) | E::Script(_) | E::InvalidDesign(_) | E::UnknownLanguage(_) | E::PartitionFull { .. }
+    );
     is_of_edit || is_of_rules || matches!(error, E::Overloaded)
 }
 

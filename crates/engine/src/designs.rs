@@ -66,6 +66,9 @@ pub(crate) async fn check(scripts: impl FnOnce() -> Result<Pool, Error>, edit: &
     if let Some(Err(why)) = validators::selector(&design).filter(|_| is_edit) {
         return Err(Error::InvalidDesign(why));
     }
+    if let Some(language) = validators::unknown_language(&design).filter(|_| is_edit) {
+        return Err(Error::UnknownLanguage(language));
+    }
     if !matches!(design.get("language").and_then(Value::as_str), None | Some("javascript")) {
         return Ok(());
     }

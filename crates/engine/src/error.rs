@@ -43,6 +43,9 @@ pub enum Error {
     /// A member of a design document isn't what it must be.
     #[error("{0}")]
     InvalidDesign(String),
+    /// A function that judges edits is in a language that nothing here runs.
+    #[error("{0}")]
+    UnknownLanguage(String),
     /// No partition can have this name.
     #[error("{0}")]
     IllegalPartition(&'static str),

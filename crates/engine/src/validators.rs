@@ -27,6 +27,9 @@ pub(crate) enum Validator {
     Selector(Selector),
     /// A selector that came with a replication and is none; why. Nothing can be written until it is mended.
     Unreadable(String),
+    /// A function in a language that nothing here runs, which came with a replication. As in CouchDB nothing can be written
+    /// until it is gone.
+    Unknown(String),
 }
 
 /// The validators of a database, in the order of their design documents.
@@ -57,9 +60,19 @@ fn validator(collection: CollectionId, (id, rev): (&DocId, &Rev), members: &[u8]
         return Some(selector.map_or_else(|why| Validator::Unreadable(format!("{id}: {why}")), Validator::Selector));
     }
     let source = design.get(MEMBER)?.as_str().filter(|source| !auth_design::is_own(id, source))?.to_owned();
+    if let Some(language) = unknown_language(&design) {
+        return Some(Validator::Unknown(language));
+    }
     let CollectionId { database, number } = collection;
     let key = format!("{:016x}.{number}/{id}@{rev}/{MEMBER}", u64::from_be_bytes(database));
     Some(Validator::Function(Program::new(key, source, Some(text.into()))))
+}
+
+/// The language of a design document's function that judges edits, if nothing here runs it.
+pub(crate) fn unknown_language(design: &Map<String, Value>) -> Option<String> {
+    design.get(MEMBER).filter(|member| member.is_string())?;
+    let language = design.get("language").and_then(Value::as_str)?;
+    (!matches!(language, "javascript" | "query")).then(|| language.to_owned())
 }
 
 /// The selector by which a design document judges edits, if it does.
@@ -98,6 +111,7 @@ impl Database {
                     return Err(tidegate_access::Error::Forbidden("document is not valid".into()).into());
                 }
                 Validator::Unreadable(why) => return Err(Error::InvalidDesign(why.clone())),
+                Validator::Unknown(language) => return Err(Error::UnknownLanguage(language.clone())),
             }
         }
         Ok(())
@@ -273,6 +287,7 @@ mod tests {
                 Validator::Function(program) => Some(program.key().to_owned()),
                 Validator::Selector(_) => Some("selector".to_owned()),
                 Validator::Unreadable(why) => Some(why),
+                Validator::Unknown(language) => Some(language),
             }
         };
         let key = "0000000000000000.0/_design/d@1-a/validate_doc_update";
@@ -281,6 +296,8 @@ mod tests {
         assert_eq!(named(r#""validate_doc_update":1"#), None);
         assert_eq!(named(r#""validate_doc_update":{}"#), None);
         assert_eq!(named(r#""language":"query","validate_doc_update":{}"#).as_deref(), Some("selector"));
+        assert_eq!(named(r#""language":"erlang","validate_doc_update":"fun() -> ok end.""#).as_deref(), Some("erlang"));
+        assert_eq!(named(r#""language":"javascript","validate_doc_update":"function() {}""#).as_deref(), Some(key));
         let broken = named(r#""language":"query","validate_doc_update":{"$no":1}"#).unwrap();
         assert!(broken.starts_with("_design/d: `validate_doc_update` is no selector: "), "{broken}");
     }

@@ -165,6 +165,7 @@ impl From<tidegate_engine::Error> for Error {
             E::Refused(_) | E::IllegalDocId(_) | E::InvalidDesign(_) | E::IllegalPartition(_) | E::NotPartitioned => {
                 Self::bad_request(error.to_string())
             }
+            E::UnknownLanguage(language) => Self::bad_request(format!("unknown query language: {language}")),
             E::Script(error) => error.into(),
             E::NoDatabase(name) => Self::no_database(name.as_str()),
             E::NoCollection(name) => Self::not_found(format!("keyspace {name} not found")),

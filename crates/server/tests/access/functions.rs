@@ -211,3 +211,23 @@ fn selectors_judge_as_functions_do() {
     let refused = site.ask(Who::Ada, &format!("PUT /db/f?rev={fixed}"), r#"{"type":"a"}"#);
     assert_eq!(refused.status, 403, "{}", refused.text());
 }
+
+/// Nothing here runs it, so that no write could be judged.
+#[test]
+fn a_function_in_another_language_is_refused_and_a_replicated_one_lets_nothing_in() {
+    let (site, _) = site(&[]);
+    let erlang = r#""language":"erlang","validate_doc_update":"fun({Doc}, _, _, _) -> 1 end.""#;
+    let unknown = "{\"error\":\"unknown_query_language\",\"reason\":\"erlang\"}\n";
+    let refused = site.ask(Who::Keeper, "PUT /db/_design/e", &format!("{{{erlang}}}"));
+    assert_eq!((refused.status, &*refused.text()), (400, unknown));
+    assert_eq!(site.ask(Who::Ada, "PUT /db/x", "{}").status, 201);
+    // Views in any language may be stored, as in CouchDB.
+    let views = r#"{"language":"erlang","views":{"v":{"map":"fun({Doc}) -> 1 end."}}}"#;
+    assert_eq!(site.ask(Who::Keeper, "PUT /db/_design/views", views).status, 201);
+    let replicated = format!(r#"{{"_rev":"1-a",{erlang}}}"#);
+    assert_eq!(site.ask(Who::Keeper, "PUT /db/_design/e?new_edits=false", &replicated).status, 201);
+    let refused = site.ask(Who::Ada, "PUT /db/y", "{}");
+    assert_eq!((refused.status, &*refused.text()), (400, unknown));
+    assert_eq!(site.ask(Who::Keeper, "DELETE /db/_design/e?rev=1-a", "").status, 200);
+    assert_eq!(site.ask(Who::Ada, "PUT /db/y", "{}").status, 201);
+}
