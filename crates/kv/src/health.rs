@@ -51,7 +51,9 @@ pub struct Stats {
     pub transactions_open: usize,
     /// The length of the tree's file now.
     pub tree_bytes: u64,
-    /// Why the store is read-only, if it is.
+    /// Whether it is [`Health::Full`]: what finds room is still taken.
+    pub full: bool,
+    /// Why it is [`Health::ReadOnly`], if it is.
     pub read_only: Option<String>,
     /// Whether it is [`Health::Stalled`].
     pub stalled: bool,

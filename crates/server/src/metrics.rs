@@ -58,6 +58,7 @@ struct StorageGauges {
     checkpoints: Gauge,
     checkpoint_seconds: Gauge<f64, AtomicU64>,
     tree_bytes: Gauge,
+    full: Gauge,
     read_only: Gauge,
     stalled: Gauge,
     refused_full: Gauge,
@@ -138,7 +139,12 @@ impl StorageGauges {
         registry.register("checkpoints", "Checkpoints of the tree", self.checkpoints.clone());
         registry.register("checkpoint_seconds", "Time spent in checkpoints", self.checkpoint_seconds.clone());
         registry.register("tree_bytes", "Length of the tree's file", self.tree_bytes.clone());
-        registry.register("read_only", "1 if the storage takes no more writes", self.read_only.clone());
+        registry.register("full", "1 while the disk is full: writes that find no room are refused", self.full.clone());
+        registry.register(
+            "read_only",
+            "1 if a write failed: no more are taken until a restart",
+            self.read_only.clone(),
+        );
         registry.register("stalled", "1 if the disk lets a write wait for too long", self.stalled.clone());
         registry.register(
             "refused_full",
@@ -157,6 +163,7 @@ impl StorageGauges {
         set(&self.checkpoints, stats.checkpoints);
         self.checkpoint_seconds.set(stats.checkpoint_time.as_secs_f64());
         set(&self.tree_bytes, stats.tree_bytes);
+        set(&self.full, u64::from(stats.full));
         set(&self.read_only, u64::from(stats.read_only.is_some()));
         set(&self.stalled, u64::from(stats.stalled));
         set(&self.refused_full, stats.refused_full);

@@ -128,9 +128,10 @@ impl Shared {
             transactions_open: self.gate.open(),
             tree_bytes: get(tree_bytes),
             stalled: matches!(health, Health::Stalled { .. }),
+            full: matches!(health, Health::Full { .. }),
             read_only: match health {
-                Health::Ok | Health::Stalled { .. } => None,
-                Health::Full { reason } | Health::ReadOnly { reason } => Some(reason),
+                Health::Ok | Health::Stalled { .. } | Health::Full { .. } => None,
+                Health::ReadOnly { reason } => Some(reason),
             },
         }
     }

@@ -22,6 +22,14 @@ fn put(client: &Client, id: &str, length: usize) -> u16 {
     client.put(&format!("/db/{id}"), &format!("{{\"text\":\"{}\"}}", "x".repeat(length))).unwrap().status
 }
 
+/// A figure of the storage.
+fn gauge(server: &Server, name: &str) -> u64 {
+    let client = Client::new(server.address("metrics").unwrap());
+    let figures = client.get("/metrics").unwrap().text();
+    let prefix = format!("tidegate_storage_{name} ");
+    figures.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap().parse().unwrap()
+}
+
 /// Writes until there is no space left.
 fn fill(path: &Path) {
     let mut file = File::create(path).unwrap();
@@ -76,12 +84,14 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
     assert!(text.contains("the disk is full"), "{text}");
     let (status, text) = health(&server);
     assert!(status == 503 && text.starts_with("full: "), "{status} {text}");
+    assert_eq!(["full", "read_only"].map(|name| gauge(&server, name)), [1, 0]);
     let read = |id: &String| client.get(&format!("/db/{id}")).unwrap().status;
     assert!(written.iter().all(|id| read(id) == 200), "reads go on");
 
     fs::remove_file(&filler).unwrap();
     // Nobody writes meanwhile, as nobody does to a server that says it can't.
     until("it is up again", || up(&client).0 == 200 && health(&server).0 == 200);
+    assert_eq!(gauge(&server, "full"), 0);
     assert_eq!((put(&client, "last", 50_000), attach("large")), (201, 201));
     assert!(written.iter().all(|id| read(id) == 200));
     let count = client.get("/db").unwrap().text();
@@ -113,6 +123,7 @@ fn a_failed_sync_ends_writes_and_the_watchdogs_peace() {
     let (status, text) = up(&client);
     assert!(status == 503 && text.contains("could not sync the log"), "{status} {text}");
     assert!(health(&server).1.starts_with("read-only: "));
+    assert_eq!(["full", "read_only"].map(|name| gauge(&server, name)), [0, 1]);
     assert!(server.log().contains("the store is read-only"), "{}", server.log());
 
     let mut buffer = [0; 1000];
