@@ -30,7 +30,7 @@ mod range;
 mod snapshot;
 mod transaction;
 
-pub use embedded::{BackupProgress, BackupSummary, EmbeddedOptions};
+pub use embedded::{BackupProgress, BackupSummary, EmbeddedOptions, panics_on_damage};
 pub use error::Error;
 pub use health::{Health, Stats};
 pub use kv::Kv;

@@ -230,7 +230,7 @@ fn settle(log: &mut Log, result: Result<(), Failure>) -> Result<(), Refused> {
 fn guarded<T>(shared: &Shared, step: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
     let broken =
         || shared.damage.found().map_or_else(|| "the tree's structure is broken".to_owned(), |found| chain(&found));
-    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| Err(Refused::Failed(broken())))
+    shared.damage.followed(|| catch_unwind(AssertUnwindSafe(step))).unwrap_or_else(|_| Err(Refused::Failed(broken())))
 }
 
 fn describe(failure: &Failure) -> String {

@@ -45,6 +45,7 @@ mod vigil;
 mod tests;
 
 pub use backup::{BackupProgress, BackupSummary};
+pub use damage::panics_on_damage;
 pub use options::EmbeddedOptions;
 
 pub(crate) use backup::build;

@@ -8,7 +8,7 @@ use super::{
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::{panic, path::PathBuf};
 use tidegate_engine::{Inconsistency, Offline, Repair};
 use tidegate_types::DbName;
 
@@ -42,7 +42,8 @@ struct Examined {
 
 impl Doctor {
     pub(crate) async fn run(self, out: Output) -> Result<Ending> {
-        let offline = open(&self.data).await?;
+        keep_damage_quiet();
+        let offline = open(&self.data, "stop the server first").await?;
         let names = if self.databases.is_empty() { offline.names().await? } else { self.databases.clone() };
         let bar = out.bar("examining", names.len() as u64, super::output::Unit::Things);
         let mut sick = 0;
@@ -89,6 +90,16 @@ impl Doctor {
         let repair = offline.repair(name).await?;
         Ok(Examined { found, repair: Some(repair), left: texts(offline.check(name).await?) })
     }
+}
+
+/// Damage is told as a finding: the panic of the tree's library that it came by tells people nothing more.
+fn keep_damage_quiet() {
+    let told = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if !tidegate_kv::panics_on_damage() {
+            told(panic);
+        }
+    }));
 }
 
 impl Examined {

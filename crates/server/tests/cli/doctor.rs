@@ -96,5 +96,6 @@ fn what_the_disk_altered_is_said() {
         let said = world.run(None, command);
         let text = format!("{}{}", said.out, said.err);
         assert!(said.code != 0 && text.contains("tree.redb is damaged at byte"), "{said:?}");
+        assert!(!text.contains("panicked"), "{said:?}");
     }
 }
