@@ -51,6 +51,7 @@ pub(crate) struct Backup {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Read a backup from beginning to end, and say whether it is whole.
+    #[command(after_help = "Examples:\n  tidegate backup verify monday.backup")]
     Verify { file: PathBuf },
 }
 
@@ -101,7 +102,7 @@ async fn from_server(client: &Client, receiver: &mut Receiver) -> Result<()> {
 
 async fn from_folder(data: &Path, receiver: &mut Receiver) -> Result<()> {
     let server_id = identity::get(data).unwrap_or_default();
-    let offline = open(data).await?;
+    let offline = open(data, "stop the server first, or ask it with --url").await?;
     let now = clock::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut backup = offline.backup(&server_id, env!("CARGO_PKG_VERSION"), now).await?;
     while let Some(piece) = backup.next().await? {
@@ -111,16 +112,15 @@ async fn from_folder(data: &Path, receiver: &mut Receiver) -> Result<()> {
     Ok(offline.close().await?)
 }
 
-/// Opens the storage of a server that doesn't run.
-pub(crate) async fn open(data: &Path) -> Result<Offline> {
+/// Opens the storage of a server that doesn't run; what to do where one does.
+pub(crate) async fn open(data: &Path, advice_if_open: &str) -> Result<Offline> {
     let advice = "; say where a server's data lies with --data";
     ensure!(data.join("FORMAT").is_file(), "there is no Tidegate data in {}{advice}", data.display());
     let mut options = EmbeddedOptions::new(data);
     options.cache_bytes = CACHE_BYTES;
     let kv = match Kv::open_embedded(options).await {
         Err(error @ KvError::Locked { .. }) => {
-            let advice = "another process has it open: stop the server first, or ask it with --url";
-            return Err(anyhow::Error::new(error).context(advice));
+            return Err(anyhow::Error::new(error).context(format!("another process has it open: {advice_if_open}")));
         }
         opened => opened.with_context(|| format!("the data in {} can't be opened", data.display()))?,
     };

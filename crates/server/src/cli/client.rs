@@ -35,7 +35,7 @@ pub(crate) struct Remote {
 
 impl Remote {
     pub(crate) fn client(&self) -> Result<Client> {
-        Client::new(&self.url)
+        Client::new(&self.url, Place::Couch)
     }
 }
 
@@ -56,8 +56,19 @@ pub(crate) struct AdminPort {
 
 impl AdminPort {
     pub(crate) fn client(&self) -> Result<Client> {
-        Client::new(&self.admin_url)
+        Client::new(&self.admin_url, Place::Admin)
     }
+}
+
+/// Where the command line says which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// [`Remote`].
+    Couch,
+    /// [`AdminPort`].
+    Admin,
+    /// The argument that names the server to import from.
+    Source,
 }
 
 /// A server, and who asks it. Cheap to clone.
@@ -67,6 +78,7 @@ pub(crate) struct Client {
     /// Without credentials, and without a slash at the end.
     root: String,
     credentials: Option<(String, String)>,
+    place: Place,
 }
 
 /// An answer other than 2xx.
@@ -82,7 +94,7 @@ pub(crate) struct Refusal {
 }
 
 impl Client {
-    pub(crate) fn new(url: &str) -> Result<Self> {
+    pub(crate) fn new(url: &str, place: Place) -> Result<Self> {
         let advice = "give a URL such as http://name:password@127.0.0.1:5984";
         let mut url = Url::parse(url).map_err(|error| anyhow!("the server's URL is not valid ({error}); {advice}"))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -100,7 +112,7 @@ impl Client {
             .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(20))
             .read_timeout(SILENCE);
-        Ok(Self { http: http.build().context("the HTTP client can't be started")?, root, credentials })
+        Ok(Self { http: http.build().context("the HTTP client can't be started")?, root, credentials, place })
     }
 
     /// The server as people see it.
@@ -175,11 +187,7 @@ impl Client {
     }
 
     fn unreached(&self, error: reqwest::Error) -> anyhow::Error {
-        let advice = if error.is_connect() {
-            "; start it with `tidegate dev` or `tidegate serve`, or say where it is with --url or TIDEGATE_URL"
-        } else {
-            ""
-        };
+        let advice = if error.is_connect() { self.place.if_unreached() } else { "" };
         anyhow::Error::new(error.without_url()).context(format!("the server at {} can't be reached{advice}", self.root))
     }
 
@@ -188,14 +196,48 @@ impl Client {
         let member = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let error = member("error");
         let reason = Some(member("reason")).filter(|reason| !reason.is_empty()).unwrap_or_else(|| error.clone());
-        Refusal { status: status.as_u16(), place: self.root.clone(), advice: advice(status, &reason), error, reason }
+        Refusal {
+            status: status.as_u16(),
+            place: self.root.clone(),
+            advice: advice(status, &reason, self.place),
+            error,
+            reason,
+        }
+    }
+}
+
+impl Place {
+    fn if_unreached(self) -> &'static str {
+        match self {
+            Self::Couch => {
+                "; start it with `tidegate dev` or `tidegate serve`, or say where it is with --url or TIDEGATE_URL"
+            }
+            Self::Admin => {
+                "; start it with `tidegate dev` or `tidegate serve`, whose admin listener must be on, or say where it is with \
+                 --admin-url or TIDEGATE_ADMIN_URL"
+            }
+            Self::Source => "; see whether it runs, and whether the URL to import from is the right one",
+        }
+    }
+
+    fn if_unknown(self) -> &'static str {
+        match self {
+            Self::Couch => "\n  Give a name and a password: --url http://NAME:PASSWORD@HOST:PORT, or TIDEGATE_URL",
+            Self::Admin => {
+                "\n  Give a name and a password: --admin-url http://NAME:PASSWORD@HOST:PORT, or TIDEGATE_ADMIN_URL"
+            }
+            Self::Source => "\n  Give a name and a password in the URL to import from: http://NAME:PASSWORD@HOST:PORT",
+        }
     }
 }
 
 /// What to do about a refusal.
-fn advice(status: StatusCode, reason: &str) -> &'static str {
+fn advice(status: StatusCode, reason: &str, place: Place) -> &'static str {
     match (status.as_u16(), reason) {
-        (401, _) => "\n  Give a name and a password: --url http://NAME:PASSWORD@HOST:PORT, or TIDEGATE_URL",
+        (401, _) => place.if_unknown(),
+        (403, reason) if reason.contains("temporarily locked") => {
+            "\n  After too many wrong passwords the right one is refused, too: try again in five minutes"
+        }
         (403, _) => "\n  Ask as an administrator, or as a member of the database",
         (404, "Database does not exist.") => "\n  `tidegate db list` shows the databases there are",
         (404, reason) if reason.starts_with("no such database") => {
@@ -270,12 +312,20 @@ mod tests {
 
     #[test]
     fn credentials_are_taken_out_of_the_url() {
-        let client = Client::new("http://ada:se%40cret@localhost:5984/prefix/").unwrap();
+        let client = Client::new("http://ada:se%40cret@localhost:5984/prefix/", Place::Couch).unwrap();
         assert_eq!(client.shown(), "http://localhost:5984/prefix");
         assert_eq!(client.credentials, Some(("ada".to_owned(), "se@cret".to_owned())));
         for wrong in ["localhost:5984", "ftp://localhost", "x"] {
-            assert!(Client::new(wrong).unwrap_err().to_string().contains("http://"), "{wrong}");
+            assert!(Client::new(wrong, Place::Couch).unwrap_err().to_string().contains("http://"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_password_is_asked_for_where_it_can_be_said() {
+        let advice = |place| advice(StatusCode::UNAUTHORIZED, "", place);
+        assert!(advice(Place::Couch).ends_with(": --url http://NAME:PASSWORD@HOST:PORT, or TIDEGATE_URL"));
+        assert!(advice(Place::Admin).ends_with(": --admin-url http://NAME:PASSWORD@HOST:PORT, or TIDEGATE_ADMIN_URL"));
+        assert!(!advice(Place::Source).contains("--"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     Ending,
-    client::{Client, db_name, db_path},
+    client::{Client, Place, db_name, db_path},
     export::{Extent, Reader},
     import::Writer,
     output::{Form, Output, count},
@@ -53,7 +53,7 @@ struct Scope {
 
 impl Couchdb {
     pub(crate) async fn run(self, target: Client, out: Output) -> Result<Ending> {
-        let source = Client::new(&self.source)?;
+        let source = Client::new(&self.source, Place::Source)?;
         let names = self.names(&source).await?;
         let mut ending = Ending::Well;
         if self.scope.users {

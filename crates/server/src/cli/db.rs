@@ -26,6 +26,7 @@ pub(crate) struct Db {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The databases, with their sizes.
+    #[command(after_help = "Examples:\n  tidegate db list\n  tidegate db list --json | jq -r .db")]
     List,
     /// Make a database.
     Create(Create),
@@ -33,6 +34,7 @@ enum Command {
     #[command(after_help = "Examples:\n  tidegate db delete notes --yes")]
     Delete(Delete),
     /// What a database says of itself.
+    #[command(after_help = "Examples:\n  tidegate db info notes\n  tidegate db info notes --json | jq .doc_count")]
     Info {
         #[arg(value_parser = db_name)]
         db: DbName,
@@ -40,6 +42,7 @@ enum Command {
     /// Who may use a database.
     Security(Security),
     /// Free the space of superseded revisions.
+    #[command(after_help = "Examples:\n  tidegate db compact notes\n  tidegate db compact notes --wait")]
     Compact(Compact),
 }
 
@@ -100,11 +103,14 @@ struct Security {
 #[derive(Debug, Subcommand)]
 enum SecurityCommand {
     /// Show it.
+    #[command(after_help = "Examples:\n  tidegate db security get notes")]
     Get {
         #[arg(value_parser = db_name)]
         db: DbName,
     },
     /// Replace it by the JSON object in FILE, or on the standard input.
+    #[command(after_help = "Examples:\n  tidegate db security set notes security.json\n  \
+                            echo '{\"members\":{\"roles\":[\"staff\"]}}' | tidegate db security set notes")]
     Set {
         #[arg(value_parser = db_name)]
         db: DbName,

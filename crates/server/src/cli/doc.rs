@@ -34,6 +34,9 @@ enum Command {
                             tidegate doc put notes 4f2a note.json --replace")]
     Put(Put),
     /// Delete a document: its latest revision, or the one that is named.
+    #[command(
+        after_help = "Examples:\n  tidegate doc delete notes 4f2a\n  tidegate doc delete notes 4f2a --rev 2-7051cbe5"
+    )]
     Delete {
         #[arg(value_parser = db_name)]
         db: DbName,

@@ -27,6 +27,7 @@ pub(crate) struct User {
 #[derive(Debug, Subcommand)]
 enum UserCommand {
     /// The users, with their roles.
+    #[command(after_help = "Examples:\n  tidegate user list\n  tidegate user list --db clinic")]
     List,
     /// Make a user. Without --password, the password is read from the standard input.
     #[command(after_help = "Examples:\n  tidegate user add ada --role staff --role editor\n  \
@@ -42,7 +43,9 @@ enum UserCommand {
         #[arg(long = "channel", value_name = "CHANNEL")]
         channels: Vec<String>,
     },
-    /// Change a user's password.
+    /// Change a user's password. Without --password, it is read from the standard input.
+    #[command(after_help = "Examples:\n  tidegate user passwd ada\n  \
+                            echo \"$PASSWORD\" | tidegate user passwd ada --db clinic")]
     Passwd {
         name: String,
         #[command(flatten)]
@@ -63,6 +66,7 @@ enum UserCommand {
         channels: Vec<String>,
     },
     /// Delete a user.
+    #[command(after_help = "Examples:\n  tidegate user delete ada\n  tidegate user delete ada --db clinic")]
     Delete { name: String },
 }
 
@@ -77,14 +81,17 @@ pub(crate) struct Admin {
 #[derive(Debug, Subcommand)]
 enum AdminCommand {
     /// The administrators.
+    #[command(after_help = "Examples:\n  tidegate admin list")]
     List,
     /// Make an administrator, or change one's password. Without --password, it is read from the standard input.
+    #[command(after_help = "Examples:\n  tidegate admin add root\n  echo \"$PASSWORD\" | tidegate admin add root")]
     Add {
         name: String,
         #[command(flatten)]
         password: password::Given,
     },
     /// Take the rights of an administrator away.
+    #[command(after_help = "Examples:\n  tidegate admin delete root")]
     Delete { name: String },
 }
 

@@ -32,7 +32,7 @@ fn what_follows_from_documents_is_repaired() {
     fill(&server.couch().unwrap(), "notes");
     let before = everything(&world, &server, "notes");
     let running = world.run(None, "doctor --data DIR/server");
-    assert!(running.code == 1 && running.err.contains("stop the server first"), "{running:?}");
+    assert!(running.code == 1 && running.err.contains("stop the server first: "), "{running:?}");
     server.stop().unwrap();
     // The sequence index loses rows, references are miscounted, the counters are wrong.
     damage(&world.path("server"), 3, b's', |index, _| (index % 3 == 0).then_some(None));

@@ -37,15 +37,47 @@ fn every_command_helps() {
         "restore",
         "doctor",
         "db create",
+        "db list",
+        "db info",
+        "db delete",
+        "db security get",
+        "db security set",
+        "db compact",
+        "doc get",
+        "doc put",
+        "doc delete",
+        "doc list",
+        "user list",
+        "user add",
+        "user passwd",
+        "user roles",
+        "user delete",
+        "admin list",
+        "admin add",
+        "admin delete",
+        "backup verify",
         "user channels",
         "role",
         "sync",
         "explain",
     ];
     for command in with_examples {
-        assert!(world.run(None, &format!("{command} --help")).out.contains("Examples:\n  tidegate "), "{command}");
+        assert!(world.run(None, &format!("{command} --help")).out.contains("Examples:\n  "), "{command}");
     }
-    assert_eq!(world.run(None, "backupp").code, 2);
+}
+
+#[test]
+fn a_wrong_command_line_is_told_in_the_form_that_was_asked_for() {
+    let world = World::new();
+    let ran = world.run(None, "backupp");
+    assert_eq!((ran.code, ran.err.starts_with("error: unrecognized subcommand 'backupp'")), (2, true), "{ran:?}");
+    for line in ["backupp --json", "--json db create", "doctor --json --data"] {
+        let ran = world.run(None, line);
+        let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+        let said = error["error"].as_str().unwrap();
+        assert_eq!((ran.code, ran.out.as_str(), said.starts_with("error")), (2, "", false), "{line}: {said}");
+    }
+    assert!(world.run(None, "--version --json").well().out.starts_with("tidegate "));
 }
 
 #[test]

@@ -29,6 +29,32 @@ fn users_log_in_with_what_they_were_given() {
     assert_eq!((login(&client, "ada", "first"), login(&client, "ada", "second")), (401, 200));
 }
 
+/// What to do depends on which server the command asks, and where it says so.
+#[test]
+fn advice_names_what_can_be_changed() {
+    let mut world = World::new();
+    let server = world.server("server");
+    world.run_with(Some(&server), "admin add root", "secret\n").well();
+    let address = server.address("couch").unwrap();
+    let check = |line: &str, told: &str, untold: &str| {
+        let ran = world.run(Some(&server), line);
+        assert!(ran.code == 1 && ran.err.contains(told) && !ran.err.contains(untold), "{line}: {}", ran.err);
+    };
+    check("user list --db notes --admin-url http://127.0.0.1:9", "with --admin-url or TIDEGATE_ADMIN_URL", " --url");
+    check("user list --url http://127.0.0.1:9", "with --url or TIDEGATE_URL", "--admin-url");
+    let target = "import --url http://root:secret@127.0.0.1:9 couchdb";
+    check(&format!("{target} http://root:wrong@{address} --all"), "password in the URL to import from", "--url");
+    check(&format!("{target} http://127.0.0.1:9 --all"), "whether the URL to import from is the right one", "--url");
+    for _ in 0..5 {
+        login(&server.couch().unwrap(), "root", "wrong");
+    }
+    check(
+        &format!("db list --url http://root:secret@{address}"),
+        "try again in five minutes",
+        "Ask as an administrator",
+    );
+}
+
 #[test]
 fn administrators_come_and_go() {
     let mut world = World::new();
