@@ -10,7 +10,7 @@ use crate::{
 use std::sync::Arc;
 use tidegate_access::{Security, UserCtx};
 use tidegate_revtree::Tree;
-use tidegate_store::{Listing, Reader, Winner};
+use tidegate_store::{CollectionId, Listing, Reader, Winner};
 use tidegate_types::{DbName, DocId, Rev, Seq};
 
 /// A database whose holder may use it: only the access check makes one.
@@ -194,6 +194,11 @@ impl Database {
     /// Its name.
     pub fn name(&self) -> &DbName {
         self.store.name()
+    }
+
+    /// Tells the collection that it is seen as from all others.
+    pub fn collection_id(&self) -> CollectionId {
+        self.store.collection_id()
     }
 
     /// Random; tells the database from another of the same name.

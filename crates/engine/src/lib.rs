@@ -86,9 +86,9 @@ pub use tidegate_script::{
     Error as ScriptError, Expiry, LogLevel, LogLine, Place, Pool, Program, Rejection, SyncCaller, SyncUser,
 };
 pub use tidegate_store::{
-    Assigned, Attachment, AttachmentDigest, Backup, BackupHead, BackupSummary, Change, Compaction, Damage,
-    DatabaseInfo, Decoder, DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Grant, Granted, Inconsistency,
-    Item, LocalDocument, Order, PurgeRecord, Purged, Repair, RestoreError, Usage, Written, restore,
+    Assigned, Attachment, AttachmentDigest, Backup, BackupHead, BackupSummary, Change, CollectionId, Compaction,
+    Damage, DatabaseInfo, Decoder, DocRange, DocRow, Encoding, Error as StoreError, FeedEnd, Grant, Granted,
+    Inconsistency, Item, LocalDocument, Order, PurgeRecord, Purged, Repair, RestoreError, Usage, Written, restore,
 };
 pub use told::{ChannelFeed, Interest, News, Told};
 pub use trial::{

@@ -37,7 +37,11 @@ pub(crate) async fn load(store: &tidegate_store::Database) -> Result<Program, Er
             let digest = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
             Ok(Program::sync(key(&format!("{digest:016x}")), source))
         }
-        None => Ok(Program::default_sync(key(name.unwrap_or(DEFAULT)), name)),
+        None => {
+            // No collection's name has a slash: one may be called as what stands for no name.
+            let function = name.map_or_else(|| DEFAULT.to_owned(), |name| format!("{DEFAULT}/{name}"));
+            Ok(Program::default_sync(key(&function), name))
+        }
     }
 }
 

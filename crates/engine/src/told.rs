@@ -190,7 +190,7 @@ impl ChannelFeed {
 
     /// What is to be told to those who rest, from here on.
     pub fn news(&self) -> ChannelNews {
-        ChannelNews::new(self.feed.beside(self.position.seq))
+        ChannelNews::new(self.feed.beside(self.position.seq), self.db.collection_id())
     }
 
     /// Waits until something happens to the caller of a feed that rests: it has to go on by itself. Cancel safe.

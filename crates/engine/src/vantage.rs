@@ -7,7 +7,7 @@
 use crate::{Change, FeedEnd, News, Told, sight::Visibility};
 use std::sync::Arc;
 use tidegate_channels::{Access, Position};
-use tidegate_store::{Database, Feed, Standing};
+use tidegate_store::{CollectionId, Database, Feed, Standing};
 use tidegate_types::{Channel, Seq};
 
 /// What the caller of a feed was found to see, of what the feed is interested in.
@@ -17,11 +17,17 @@ pub struct Vantage {
     access: Access,
 }
 
-/// What happens to a database, to be told to those whom it concerns.
-pub struct ChannelNews(Feed);
+/// What happens to a collection, to be told to those whom it concerns.
+pub struct ChannelNews {
+    feed: Feed,
+    of: CollectionId,
+}
 
 /// A change that was shown to nobody.
-pub struct Unseen(Arc<Change>);
+pub struct Unseen {
+    change: Arc<Change>,
+    of: CollectionId,
+}
 
 impl Vantage {
     pub(crate) fn new(store: Database, visible: Visibility, access: Access) -> Self {
@@ -48,14 +54,14 @@ impl Vantage {
     }
 
     /// What is told of these changes. `None` if the feed has to find out by itself: what it may see has changed, or which
-    /// conflicts it may see is to be looked up.
+    /// conflicts it may see is to be looked up, or they are another collection's.
     pub fn tell<'c>(&self, changes: impl IntoIterator<Item = &'c Unseen>) -> Option<Vec<Told>> {
         let mut told = Vec::new();
         if !self.is_current() {
             return None;
         }
-        for Unseen(change) in changes {
-            if !change.others.is_empty() && self.standing().is_some() {
+        for Unseen { change, of } in changes {
+            if *of != self.store.collection_id() || !change.others.is_empty() && self.standing().is_some() {
                 return None;
             }
             told.extend(self.told(change));
@@ -77,18 +83,19 @@ impl Vantage {
 }
 
 impl ChannelNews {
-    pub(crate) fn new(feed: Feed) -> Self {
-        Self(feed)
+    pub(crate) fn new(feed: Feed, of: CollectionId) -> Self {
+        Self { feed, of }
     }
 
     /// Up to where it has been read.
     pub fn since(&self) -> Seq {
-        self.0.since()
+        self.feed.since()
     }
 
     /// What comes next, at most `limit`. `None` if it isn't in memory any more.
     pub fn next(&mut self, limit: usize) -> Option<Vec<Unseen>> {
-        Some(self.0.recent(limit)?.into_iter().map(Unseen).collect())
+        let changes = self.feed.recent(limit)?.into_iter();
+        Some(changes.map(|change| Unseen { change, of: self.of }).collect())
     }
 
     /// Waits until there may be something after [`ChannelNews::since`]. Cancel safe.
@@ -96,18 +103,18 @@ impl ChannelNews {
     /// # Errors
     /// There will be nothing more.
     pub async fn changed(&mut self) -> Result<(), FeedEnd> {
-        self.0.changed().await
+        self.feed.changed().await
     }
 }
 
 impl Unseen {
     /// The channels in which it concerns somebody.
     pub fn channels(&self) -> impl Iterator<Item = &Channel> {
-        self.0.reach.iter().flat_map(|reach| reach.channels.iter().chain(&reach.left))
+        self.change.reach.iter().flat_map(|reach| reach.channels.iter().chain(&reach.left))
     }
 
     /// Where it is told.
     pub fn seq(&self) -> Seq {
-        self.0.seq
+        self.change.seq
     }
 }

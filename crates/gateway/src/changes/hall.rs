@@ -1,4 +1,4 @@
-//! Continuous feeds that have caught up wait in a hall: for each database and form of rows one task reads what happens,
+//! Continuous feeds that have caught up wait in a hall: for each collection and form of rows one task reads what happens,
 //! finds who sees it by the channels it is in, and writes each row once for all of them.
 //!
 //! What a feed may see is asked again for each piece that it is told. Whoever was granted something or lost it, whose
@@ -17,7 +17,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use tidegate_engine::{ChannelNews, Database, News, Told, Unseen, Vantage};
+use tidegate_engine::{ChannelNews, CollectionId, Database, News, Told, Unseen, Vantage};
 use tidegate_http::feed::{Piece, Place, Seat};
 use tidegate_types::Channel;
 use tokio::{net::TcpStream, task::yield_now, time::Instant};
@@ -32,8 +32,8 @@ const BATCH: usize = 32;
 #[derive(Default)]
 pub(crate) struct Halls(Mutex<HashMap<Key, Arc<Hall>>>);
 
-/// A database, by its random id, and how rows are written.
-type Key = ([u8; 8], Shape);
+/// A collection, and how its rows are written.
+type Key = (CollectionId, Shape);
 
 /// All that decides how a change is written for those who see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,7 +122,7 @@ impl Company {
 
     fn hall(&self, db: &Database, news: impl FnOnce() -> ChannelNews) -> Arc<Hall> {
         let mut halls = self.halls.lock();
-        let key = (db.uuid(), self.shape);
+        let key = (db.collection_id(), self.shape);
         if let Some(hall) = halls.get(&key).filter(|hall| !hall.board().is_closed) {
             return Arc::clone(hall);
         }
@@ -255,7 +255,7 @@ impl Speaker {
                 break;
             }
         }
-        self.halls.forget((self.db.uuid(), self.shape), &self.hall);
+        self.halls.forget((self.db.collection_id(), self.shape), &self.hall);
         self.hall.close();
     }
 
