@@ -159,3 +159,24 @@ fn feeds_that_wait_together_are_told_each_what_it_sees() {
         while told(feed) != "h" {}
     }
 }
+
+#[test]
+fn feeds_of_one_collection_hear_nothing_of_another() {
+    let site = Site::start();
+    site.put("/two/", r#"{"scopes":{"s":{"collections":{"c":{},"d":{}}}}}"#);
+    site.put("/two/_user/al", r#"{"password":"secret","collection_access":{"s":{"c":{"admin_channels":["c","d"]},"d":{"admin_channels":["c","d"]}}}}"#);
+    let follow = |collection: &str| {
+        let path = format!("/two.s.{collection}/_changes?feed=continuous&since=0");
+        site.public.stream("GET", &path, &[AL], b"").unwrap()
+    };
+    let mut feeds = [("c", follow("c")), ("d", follow("d"))];
+    for round in 0..4 {
+        for collection in ["c", "d"] {
+            site.put(&format!("/two.s.{collection}/{collection}{round}"), r#"{"channels":["c","d"]}"#);
+        }
+    }
+    for (collection, feed) in &mut feeds {
+        let rows = std::iter::repeat_with(|| told(feed)).filter(|row| !row.starts_with('_')).take(4);
+        assert_eq!(rows.collect::<Vec<_>>(), [0, 1, 2, 3].map(|round| format!("{collection}{round}")));
+    }
+}
