@@ -96,7 +96,7 @@ impl Couch {
         if let Some(response) = cors.as_ref().and_then(|cors| cors.preflight(&request)) {
             return response;
         }
-        let arrival = Arrival::of(&request);
+        let arrival = Arrival::of(&request, |peer| live.peer_header(peer));
         let (mut parts, body) = request.into_parts();
         let trusted = parts.extensions.remove::<Trusted>();
         let method = method_of(&parts.method, &parts.headers);
@@ -156,7 +156,8 @@ impl Couch {
     ) -> Result<(Caller, Option<String>), Error> {
         let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
         let transport = request.transport();
-        let credentials = Credentials { header: &header, peer: request.arrival.peer, transport };
+        let credentials =
+            Credentials { header: &header, peer: request.arrival.peer, client: request.arrival.client, transport };
         // Whoever comes to log in may bring a session that is over, or credentials that are wrong.
         let logs_in = *route == Route::Server(ServerRoute::Session) && request.method == Method::POST;
         let db: Option<DbName> = match route {

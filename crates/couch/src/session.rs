@@ -45,7 +45,7 @@ fn with_users_db(cx: &Context, mut info: Value) -> Value {
 async fn log_in(cx: &Context, body: Incoming) -> Answer {
     let form = Form::read(cx, body).await?;
     let asked = LoginForm { name: &form.name, password: &form.password, token: form.token.as_deref() };
-    match cx.engine.log_in(&asked, cx.request.arrival.peer, cx.request.transport()).await {
+    match cx.engine.log_in(&asked, cx.request.arrival.client, cx.request.transport()).await {
         Ok(login) => {
             let (status, location) = redirected(cx, "next", StatusCode::OK)?;
             let context = login.caller.context();

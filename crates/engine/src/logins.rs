@@ -32,8 +32,10 @@ const SECRET: &str = "secret";
 pub struct Credentials<'r> {
     /// The value of a header, by its name in lower case.
     pub header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync),
-    /// From where it comes.
+    /// From where it comes: what proxies and web servers are believed by.
     pub peer: IpAddr,
+    /// On whose behalf: by this address wrong passwords count. [`Live::peer_header`](crate::Live::peer_header) tells it.
+    pub client: IpAddr,
     /// How it comes.
     pub transport: Transport,
 }
@@ -158,7 +160,7 @@ impl Engine {
         }
         let basic = (credentials.header)("authorization").map(Basic::parse).transpose()?.flatten();
         match basic {
-            Some(basic) => Ok(Login::of(self.of_basic(auth, &basic, credentials.peer).await?)),
+            Some(basic) => Ok(Login::of(self.of_basic(auth, &basic, credentials.client).await?)),
             None => Ok(Login::of(self.nobody(auth))),
         }
     }
@@ -168,11 +170,11 @@ impl Engine {
     /// # Errors
     /// [`Error::BadCredentials`], [`Error::Access`] when the login is locked or the user's document can't be used, or
     /// the storage failed.
-    pub async fn log_in(&self, form: &LoginForm<'_>, peer: IpAddr, transport: Transport) -> Result<Login, Error> {
+    pub async fn log_in(&self, form: &LoginForm<'_>, client: IpAddr, transport: Transport) -> Result<Login, Error> {
         let live = self.inner.config.live();
         let auth = &live.auth;
         let now = (self.inner.clock)();
-        let account = self.recognise(auth, form, peer).await?;
+        let account = self.recognise(auth, form, client).await?;
         let token = auth.sessions.token(&account.name, account.password.salt(), now)?;
         let cookie = auth.cookies.set(&token, &auth.sessions, transport, now);
         Ok(Login { cookie: Some(cookie), ..Login::of(account.into_user(Handler::Cookie)) })

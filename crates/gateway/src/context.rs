@@ -50,7 +50,7 @@ impl Head {
             tidegate_http::Transport::Plain => tidegate_engine::Transport::Plain,
             tidegate_http::Transport::Tls => tidegate_engine::Transport::Tls,
         };
-        Credentials { header, peer: self.arrival.peer, transport }
+        Credentials { header, peer: self.arrival.peer, client: self.arrival.client, transport }
     }
 
     pub(crate) fn header(&self, name: header::HeaderName) -> Option<&str> {

@@ -152,7 +152,7 @@ impl Gateway {
         if let Some(response) = cors.as_ref().and_then(|cors| cors.preflight(&request)) {
             return response;
         }
-        let arrival = Arrival::of(&request);
+        let arrival = Arrival::of(&request, |peer| live.peer_header(peer));
         let (parts, body) = request.into_parts();
         let head = Arc::new(Head {
             method: parts.method,

@@ -112,7 +112,7 @@ impl Listener {
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let transport = if self.tls.is_some() { Transport::Tls } else { Transport::Plain };
-        let arrival = Arrival { peer: peer.ip(), transport };
+        let arrival = Arrival::new(peer.ip(), transport);
         let answer = move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(arrival);
             answer(request)

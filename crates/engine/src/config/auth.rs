@@ -25,6 +25,8 @@ pub(crate) struct Auth {
     pub(crate) cookies: Cookies,
     pub(crate) proxy: Option<ProxyRule>,
     pub(crate) proxy_headers: ProxyHeaderNames,
+    /// The header in which proxies tell their clients' addresses, in lower case, and who is taken for one.
+    pub(crate) peer_header: Option<(String, Networks)>,
     pub(crate) remote: Option<RemoteUser>,
     pub(crate) tokens: Option<Tokens>,
     /// The database whose documents are users.
@@ -103,6 +105,7 @@ impl Auth {
             cookies: cookies(sections)?,
             proxy: handlers.contains("proxy").then(|| proxy(sections, keyring)).transpose()?,
             proxy_headers: ProxyHeaderNames::of(sections),
+            peer_header: peer_header(sections)?,
             remote: remote(sections)?,
             tokens: handlers.contains("jwt").then(|| tokens(sections)).transpose()?,
             users_db: users_db(sections)?,
@@ -220,6 +223,13 @@ fn proxy(sections: &Sections, keyring: Keyring) -> Result<ProxyRule, Refusal> {
     let needs_secret = flag(sections, "proxy_use_secret", usual)?.is_on();
     let networks = if needs_secret || !networks.is_empty() { networks } else { Networks::loopback() };
     Ok(ProxyRule::new(needs_secret.then_some(keyring), networks)?)
+}
+
+/// Anybody could be anybody else if CouchDB's rule held, which is to believe everybody.
+fn peer_header(sections: &Sections) -> Result<Option<(String, Networks)>, Refusal> {
+    let Some(name) = sections.get("chttpd", "peer_header").filter(|name| !name.is_empty()) else { return Ok(None) };
+    let networks = Networks::parse(get(sections, "proxy_networks").unwrap_or_default())?;
+    Ok(Some((name.to_ascii_lowercase(), if networks.is_empty() { Networks::loopback() } else { networks })))
 }
 
 fn remote(sections: &Sections) -> Result<Option<RemoteUser>, Refusal> {

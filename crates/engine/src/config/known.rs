@@ -54,6 +54,7 @@ const KNOWN: &[(&[&str], &str, Expected)] = &[
     (&["chttpd"], "max_db_number_for_dbs_info_req", Integer),
     (&["chttpd"], "max_http_request_size", Integer),
     (&["chttpd"], "max_uri_length", Integer),
+    (&["chttpd"], "peer_header", Text("a header")),
     (&["chttpd", "httpd"], "x_forwarded_host", Text("a header")),
     (&["attachments"], "compressible_types", Text("a list of media types")),
     (&["attachments"], "compression_level", OneOf(&["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"])),

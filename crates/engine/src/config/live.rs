@@ -9,7 +9,7 @@ use super::{
     uuids::UuidAlgorithm,
 };
 use crate::Limits;
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// What the configuration says. Made anew whenever it changes.
 #[derive(Clone, Debug)]
@@ -99,6 +99,12 @@ pub struct CorsRules {
 }
 
 impl Live {
+    /// The header in which this peer tells its client's address, in lower case, if it is a proxy.
+    pub fn peer_header(&self, peer: IpAddr) -> Option<&str> {
+        let (name, proxies) = self.auth.peer_header.as_ref()?;
+        proxies.contains(peer).then_some(name)
+    }
+
     /// What these sections say.
     ///
     /// # Errors
@@ -225,6 +231,20 @@ mod tests {
         assert_eq!(live.limits.document_bytes_max, usize::MAX);
         let cors = live.cors.unwrap();
         assert_eq!((cors.origins.len(), cors.credentials), (2, Flag::On));
+    }
+
+    #[test]
+    fn proxies_alone_tell_of_clients() {
+        let header = ("chttpd", "peer_header", "X-Real-IP");
+        let told = |entries: &[(&str, &str, &str)], peer: &str| {
+            live(entries).unwrap().peer_header(peer.parse().unwrap()).map(str::to_owned)
+        };
+        assert_eq!(told(&[], "127.0.0.1"), None);
+        assert_eq!(told(&[header], "127.0.0.1").as_deref(), Some("x-real-ip"));
+        assert_eq!(told(&[header], "10.0.0.1"), None);
+        let networks = ("chttpd_auth", "proxy_networks", "10.0.0.0/8");
+        assert_eq!(told(&[header, networks], "10.0.0.1").as_deref(), Some("x-real-ip"));
+        assert_eq!(told(&[header, networks], "127.0.0.1"), None);
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Engine {
             return door.of_token(token).await;
         }
         if let Some(basic) = authorization.map(Basic::parse).transpose()?.flatten() {
-            let name = door.recognise(&LoginForm::of(&basic), credentials.peer).await?;
+            let name = door.recognise(&LoginForm::of(&basic), credentials.client).await?;
             return Ok(door.login(name, Handler::Default));
         }
         if let Some(id) = door.session_id(credentials) {
@@ -80,7 +80,7 @@ impl Engine {
         credentials: &Credentials<'_>,
     ) -> Result<(PrincipalLogin, NewSession), Error> {
         let door = self.door(db).await?;
-        let name = door.recognise(form, credentials.peer).await?;
+        let name = door.recognise(form, credentials.client).await?;
         door.with_session(name, (Session::TTL.as_secs(), uses), credentials).await
     }
 
@@ -145,7 +145,7 @@ impl Engine {
             return door.of_token(token).await.map(Some);
         }
         if let Some(basic) = authorization.map(Basic::parse).transpose()?.flatten() {
-            return self.of_either_password(door, &basic, credentials.peer).await;
+            return self.of_either_password(door, &basic, credentials.client).await;
         }
         match door.session_id(credentials) {
             Some(id) => door.of_session(&id, credentials).await,

@@ -117,7 +117,8 @@ pub(crate) fn db() -> DbName {
 }
 
 fn credentials<'r>(header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync)) -> Credentials<'r> {
-    Credentials { header, peer: IpAddr::from([127, 0, 0, 1]), transport: Transport::Plain }
+    let peer = IpAddr::from([127, 0, 0, 1]);
+    Credentials { header, peer, client: peer, transport: Transport::Plain }
 }
 
 pub(crate) async fn winner(admin: &Database, id: &str) -> Option<Rev> {

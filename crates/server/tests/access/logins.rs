@@ -103,6 +103,22 @@ fn who_fails_five_times_is_locked_out_and_nobody_else() {
     assert_eq!(site.ask(Who::Root, "GET /_all_dbs", "").status, 200);
 }
 
+/// Behind a proxy, who guesses locks nobody else out.
+#[test]
+fn wrong_passwords_count_by_the_address_that_a_proxy_tells() {
+    let site = Site::start("[config.chttpd]\npeer_header = \"X-Forwarded-For\"\n");
+    let from = |address: &'static str| [("x-forwarded-for", address)];
+    let [guesser, reader] = ["192.0.2.2, 192.0.2.1", "192.0.2.1, 192.0.2.2"].map(from);
+    for _ in 0..5 {
+        assert_eq!(log_in(&site, &guesser, "root", "wrong").status, 401);
+    }
+    assert_eq!(log_in(&site, &guesser, "root", "root").status, 403);
+    assert_eq!(site.ask_with(Who::Root, "GET /_all_dbs", &guesser, "").status, 403);
+    assert_eq!(log_in(&site, &reader, "root", "root").status, 200);
+    assert_eq!(site.ask_with(Who::Root, "GET /_all_dbs", &reader, "").status, 200);
+    assert_eq!(site.ask(Who::Root, "GET /_all_dbs", "").status, 200);
+}
+
 #[test]
 fn a_password_is_kept_in_todays_way_after_the_next_login() {
     let site = Site::start("");

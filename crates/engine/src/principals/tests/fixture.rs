@@ -114,7 +114,8 @@ pub(super) fn credentials(headers: &[(&str, &str)]) -> Credentials<'static> {
         let value = headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone())?;
         Some(Box::leak(value.into_boxed_str()))
     };
-    Credentials { header: Box::leak(Box::new(find)), peer: IpAddr::from([192, 0, 2, 1]), transport: Transport::Plain }
+    let peer = IpAddr::from([192, 0, 2, 1]);
+    Credentials { header: Box::leak(Box::new(find)), peer, client: peer, transport: Transport::Plain }
 }
 
 pub(super) fn basic(user: &str, password: &str) -> String {
