@@ -290,7 +290,7 @@ test('a source whose feeds end at once is not asked in a storm', async (t) => {
   let [third, asked] = [() => {}, []];
   const thrice = new Promise((resolve) => (third = resolve));
   const crooked = await Crooked.start(t, there, (kind, _count, request) => {
-    if (kind !== 'GET _changes' || request.url.includes('limit=0')) return {};
+    if (kind !== 'GET _changes' || request.url.includes('limit=1')) return {};
     asked.push(performance.now());
     if (asked.length === 3) third();
     return { status: 200, body: '{"last_seq":"0","pending":0}\n' };
