@@ -114,13 +114,13 @@ fn told(stream: &mut Stream) -> String {
 fn feeds_that_wait_together_are_told_each_what_it_sees() {
     let site = Site::start();
     site.put("/db/_user/bo", r#"{"password":"secret","admin_channels":["y"]}"#);
-    let mut als = site.follow("feed=continuous&since=3&heartbeat=60000");
-    let mut als_other = site.follow("feed=continuous&since=3&style=all_docs");
-    let mut als_live = site.follow("feed=continuous&since=3&active_only=true");
+    let mut al = site.follow("feed=continuous&since=3&heartbeat=60000");
+    let mut al_other = site.follow("feed=continuous&since=3&style=all_docs");
+    let mut al_live = site.follow("feed=continuous&since=3&active_only=true");
     let mut bos = site.follow_as(BO, "feed=continuous&since=4");
     let mut of_x = site.follow("feed=continuous&since=3&filter=sync_gateway/bychannel&channels=x,z");
     let mut check = |expected: [&[&str]; 5]| {
-        let feeds = [&mut als, &mut als_other, &mut als_live, &mut bos, &mut of_x];
+        let feeds = [&mut al, &mut al_other, &mut al_live, &mut bos, &mut of_x];
         for (place, (feed, expected)) in feeds.into_iter().zip(expected).enumerate() {
             for expected in expected {
                 assert_eq!(told(feed), *expected, "feed {place}");
@@ -155,7 +155,7 @@ fn feeds_that_wait_together_are_told_each_what_it_sees() {
     site.put("/db/g", r#"{"channels":["y"]}"#);
     site.put("/db/h", r#"{"channels":["z"]}"#);
     check([&[], &[], &[], &["g"], &[]]);
-    for feed in [&mut als, &mut als_other, &mut als_live, &mut of_x] {
+    for feed in [&mut al, &mut al_other, &mut al_live, &mut of_x] {
         while told(feed) != "h" {}
     }
 }

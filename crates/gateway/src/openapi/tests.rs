@@ -145,6 +145,6 @@ fn users_are_told_nothing_of_what_administrators_can_do() {
 fn the_configuration_has_keys_that_are_known() {
     let document = document(Edition { port: Port::Admin, profile: Profile::Four }).unwrap();
     for key in document["components"]["schemas"]["DatabaseConfig"]["properties"].as_object().unwrap().keys() {
-        assert!(crate::config::KEYS.contains(&key.as_str()), "{key}");
+        assert!(crate::config::keys::KEYS.contains(&key.as_str()), "{key}");
     }
 }
