@@ -147,7 +147,23 @@ async function asAdministrator(server) {
   await ask('DELETE /db/_config/sync');
   await ask('DELETE /db/');
   await ask('GET /db/', { status: 404 });
+  await aboutCollections(ask);
   assert.deepEqual(api.left, []);
+}
+
+async function aboutCollections(ask) {
+  const scopes = { shop: { collections: { orders: { sync: SYNC } } } };
+  await ask('PUT /db/', { status: 201, body: { scopes } });
+  await ask('GET /db/_config');
+  const collection_access = { shop: { orders: { admin_channels: ['notes'] } } };
+  await ask('PUT /db/_role/packer', { status: 201, body: { collection_access } });
+  await ask('GET /db/_role/packer');
+  await ask('PUT /db/_user/ada', { status: 201, body: { password: 'secret', collection_access } });
+  await ask('GET /db/_user/ada');
+  await ask('PUT /db.shop.orders/a', { status: 201, body: { channels: ['notes'] } });
+  await ask('GET /db.shop.orders/a');
+  await ask('GET /db.shop.orders/_changes');
+  await ask('DELETE /db/');
 }
 
 async function aboutPeople(ask) {

@@ -61,6 +61,10 @@ pub(in crate::openapi) struct User {
     jwt_roles: Vec<String>,
     #[serde(default)]
     jwt_last_updated: String,
+    /// Channels in collections, given and had: by scope, then by collection.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    collection_access: Value,
     #[serde(default)]
     email: String,
     #[serde(default)]
@@ -104,6 +108,10 @@ pub(in crate::openapi) struct Role {
     name: String,
     admin_channels: Vec<String>,
     all_channels: Vec<String>,
+    /// Channels in collections, given and had: by scope, then by collection.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    collection_access: Value,
 }
 
 /// Who somebody is.

@@ -45,6 +45,10 @@ pub(in crate::openapi) struct DatabaseConfig {
     /// The function that puts documents into channels, as JavaScript. Without one, `channels` of each document.
     #[serde(default)]
     sync: String,
+    /// Collections besides, in one scope: `{scope: {"collections": {name: {"sync": …}}}}`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    scopes: Value,
     /// How many revisions of a document's history are remembered.
     #[serde(default)]
     revs_limit: u64,
@@ -140,6 +144,9 @@ pub(in crate::openapi) struct Resync {
     /// Documents that the function refused, or failed on.
     docs_errored: u64,
     docs_targeted: u64,
+    /// Collections that are decided on again, by their scopes.
+    #[serde(default)]
+    collections_processing: BTreeMap<String, Vec<String>>,
 }
 
 /// How far compaction has got.
