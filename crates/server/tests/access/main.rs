@@ -11,6 +11,7 @@ mod paths;
 mod rights;
 mod routes;
 mod site;
+mod tools;
 mod users;
 mod ways;
 mod wizard;

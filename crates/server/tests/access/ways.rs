@@ -46,6 +46,27 @@ fn a_token_tells_who_it_was_signed_for() {
     assert!((400..500).contains(&with(cut).0));
 }
 
+/// Tokens of another implementation, which the crate that reads them is tested with.
+#[path = "../../../access/src/jwt/fixtures.rs"]
+#[expect(dead_code, reason = "keys that are refused are tried there")]
+mod signed;
+
+#[test]
+fn a_token_may_be_signed_by_each_kind_of_key() {
+    let keys =
+        [("hmac:h", signed::SECRET), ("rsa:r", signed::RSA), ("ec:p256", signed::P256), ("ec:p384", signed::P384)];
+    let keys: String = keys.map(|(name, key)| format!("{name:?} = {key:?}\n")).concat();
+    let handlers = "[config.chttpd]\nauthentication_handlers = \"{chttpd_auth, jwt_authentication_handler}\"\n";
+    let site = Site::start(&format!("{handlers}[config.jwt_keys]\n{keys}"));
+    for (algorithm, token) in signed::TOKENS {
+        let with = |token: &str| name(&site, &[("authorization", &format!("Bearer {token}"))]);
+        let (status, text) = with(token);
+        assert!(status == 200 && text.contains(r#""name":"ada""#), "{algorithm}: {text}");
+        let (status, text) = with(&token[..token.len() - 4]);
+        assert_eq!(status, 400, "{algorithm}: {text}");
+    }
+}
+
 #[test]
 fn a_header_is_believed_from_the_networks_named_alone() {
     let config = |network: &str| format!("[config.remote_user]\nheader = \"Remote-User\"\nnetworks = \"{network}\"\n");
