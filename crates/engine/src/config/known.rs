@@ -188,6 +188,26 @@ const COUCHDB: &[&str] = &[
     "uuids",
     "view_compaction",
     "view_upgrade",
+    "couch_auto_purge_plugin",
+    "couch_passwords_cache",
+    "couch_quickjs_scanner_plugin",
+    "couch_scanner",
+    "couch_scanner_plugins",
+    "custodian",
+    "ddoc_cache",
+    "disk_monitor",
+    "global_changes",
+    "hibernate_after",
+    "nouveau_index_upgrader",
+    "process_priority",
+    "quickjs",
+    "replicator.shares",
+    "smoosh.ratio_dbs",
+    "smoosh.ratio_views",
+    "smoosh.slack_dbs",
+    "smoosh.slack_views",
+    "view_updater",
+    "x_frame_options",
 ];
 
 /// Whether keys of this section may be changed.
@@ -254,6 +274,12 @@ mod tests {
             reason("chttpd", "port", "80").unwrap(),
             "chttpd/port has no effect in Tidegate, so it can't be set"
         );
+        for (section, key) in
+            [("quickjs", "memory_limit_bytes"), ("disk_monitor", "enable"), ("global_changes", "update_db")]
+        {
+            let expected = format!("{section}/{key} has no effect in Tidegate, so it can't be set");
+            assert_eq!(reason(section, key, "1").unwrap(), expected);
+        }
         assert_eq!(
             reason("chttpd_auth", "timeout", "soon").unwrap(),
             "chttpd_auth/timeout: \"soon\" is not a whole number"
